@@ -1,0 +1,81 @@
+//! Which instruction set the kernels use: chosen at run time, never at compile time.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The name of a tier of instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum IsaName {
+    /// Plain Rust, on every machine.
+    Scalar,
+    /// AVX2 and FMA (x86-64 since about 2013).
+    Avx2,
+}
+
+impl IsaName {
+    /// All tiers, slowest first.
+    pub const ALL: [IsaName; 2] = [IsaName::Scalar, IsaName::Avx2];
+
+    fn runs_here(self) -> bool {
+        match self {
+            IsaName::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            IsaName::Avx2 => {
+                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            IsaName::Avx2 => false,
+        }
+    }
+}
+
+impl fmt::Display for IsaName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            IsaName::Scalar => "scalar",
+            IsaName::Avx2 => "avx2",
+        })
+    }
+}
+
+impl FromStr for IsaName {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        IsaName::ALL
+            .into_iter()
+            .find(|name| name.to_string() == s)
+            .ok_or_else(|| format!("unknown instruction set `{s}` (known: scalar, avx2)"))
+    }
+}
+
+/// A tier that this machine has: whoever holds one may call its instructions.
+///
+/// There is no other way to make one than [`Isa::best`] and [`Isa::new`], which ask the processor; that is what makes
+/// the kernels safe to call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Isa(IsaName);
+
+impl Isa {
+    /// The fastest tier of this machine.
+    pub fn best() -> Self {
+        let best = IsaName::ALL.into_iter().rev().find(|name| name.runs_here());
+        Isa(best.unwrap_or(IsaName::Scalar))
+    }
+
+    /// The named tier, if this machine has it.
+    pub fn new(name: IsaName) -> Option<Self> {
+        name.runs_here().then_some(Isa(name))
+    }
+
+    /// Every tier of this machine, slowest first: what the tests loop over.
+    pub fn available() -> impl Iterator<Item = Isa> {
+        IsaName::ALL.into_iter().filter_map(Isa::new)
+    }
+
+    /// The tier's name.
+    pub fn name(self) -> IsaName {
+        self.0
+    }
+}

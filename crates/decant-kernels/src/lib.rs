@@ -1,0 +1,9 @@
+//! Decant's inner loops: over rows of logits (moments, maxima, selection, masks) and over weights (dot products and
+//! matrix products by format).
+//!
+//! Every loop is written once, over 16 virtual lanes and one fixed reduction tree; an instruction set only changes how
+//! many lanes a register holds. So every tier gives equal bits, and the tests run each tier that the machine has.
+
+mod isa;
+
+pub use isa::{Isa, IsaName};

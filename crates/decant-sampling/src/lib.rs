@@ -1,0 +1,18 @@
+//! From a row of logits to a token.
+//!
+//! A [`SamplerSpec`] says what to do, as data. [`Sampler::new`] makes it ready for a vocabulary; the sampler is immutable
+//! and pure: equal row bits, spec, seed, stream and position give the equal token on every machine.
+
+#[allow(unused)]
+mod entropy;
+mod logits;
+mod sampler;
+mod seed;
+mod spec;
+
+pub use decant_kernels::{Isa, IsaName};
+pub use entropy::EntropyStats;
+pub use logits::{Logits, RowError, TokenId};
+pub use sampler::{Kept, Sampler, Scratch, Step};
+pub use seed::{Coins, Seed};
+pub use spec::{SamplerSpec, SpecError};
