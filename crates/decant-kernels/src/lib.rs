@@ -5,5 +5,7 @@
 //! many lanes a register holds. So every tier gives equal bits, and the tests run each tier that the machine has.
 
 mod isa;
+mod lanes;
+pub mod rows;
 
 pub use isa::{Isa, IsaName};

@@ -1,0 +1,279 @@
+//! Sixteen virtual lanes of f32: the one width that every loop is written for.
+//!
+//! A tier only says how the sixteen lie in registers, so each lane sees the same operations in the same order on every
+//! machine. Multiply-adds are fused everywhere (IEEE 754 fusedMultiplyAdd), also where the scalar tier must call for it.
+
+/// How many lanes.
+pub(crate) const LANES: usize = 16;
+
+/// Sixteen f32 in one tier's registers.
+///
+/// # Safety
+/// An implementation may use instructions that not every processor has. Its methods must only be reached through a
+/// function that was entered with an [`crate::Isa`] of that tier; being `inline(always)`, they then compile to
+/// that tier's instructions.
+pub(crate) unsafe trait Lanes: Copy {
+    fn splat(value: f32) -> Self;
+    fn load(from: &[f32; LANES]) -> Self;
+    fn store(self) -> [f32; LANES];
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    /// self * factor + term, rounded once.
+    fn mul_add(self, factor: Self, term: Self) -> Self;
+    /// The larger of the two, lane by lane; neither is NaN.
+    fn max(self, other: Self) -> Self;
+    /// `self` where `key >= bound`, else +0.
+    fn zero_unless_at_least(self, key: Self, bound: Self) -> Self;
+    /// 2^n for the integer n that [`ROUND`] left in the low bits of a float; n in -126..=127.
+    fn exp2_of_rounded(self) -> Self;
+    /// Bit i is set where lane i is `>= bound`.
+    fn at_least(self, bound: Self) -> u16;
+    /// Bit i is set unless lane i is `< bound`: so also where it is NaN.
+    fn not_below(self, bound: Self) -> u16;
+    /// The sum of all lanes, in one fixed tree: i with i+8, then i+4, i+2, i+1.
+    fn sum(self) -> f32;
+    /// The largest lane; none is NaN.
+    fn largest(self) -> f32;
+}
+
+/// Adding this to a float of small magnitude rounds it to an integer (ties to even), which then stands in the low bits.
+pub(crate) const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
+
+/// The scalar tier: plain Rust.
+#[derive(Clone, Copy)]
+pub(crate) struct Scalar([f32; LANES]);
+
+impl Scalar {
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        Scalar(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+    }
+
+    /// The fixed tree of `Lanes::sum`, for any operation.
+    #[inline(always)]
+    fn tree(self, f: impl Fn(f32, f32) -> f32) -> f32 {
+        let mut lanes = self.0;
+        for half in [8, 4, 2, 1] {
+            for i in 0..half {
+                lanes[i] = f(lanes[i], lanes[i + half]);
+            }
+        }
+        lanes[0]
+    }
+}
+
+// SAFETY: uses no instruction beyond the target's baseline.
+unsafe impl Lanes for Scalar {
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        Scalar([value; LANES])
+    }
+    #[inline(always)]
+    fn load(from: &[f32; LANES]) -> Self {
+        Scalar(*from)
+    }
+    #[inline(always)]
+    fn store(self) -> [f32; LANES] {
+        self.0
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+    #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        Scalar(std::array::from_fn(|i| self.0[i].mul_add(factor.0[i], term.0[i])))
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn zero_unless_at_least(self, key: Self, bound: Self) -> Self {
+        Scalar(std::array::from_fn(|i| if key.0[i] >= bound.0[i] { self.0[i] } else { 0.0 }))
+    }
+    #[inline(always)]
+    fn exp2_of_rounded(self) -> Self {
+        Scalar(self.0.map(|x| f32::from_bits((x.to_bits() << 23).wrapping_add(127 << 23))))
+    }
+    #[inline(always)]
+    fn at_least(self, bound: Self) -> u16 {
+        (0..LANES).fold(0, |bits, i| bits | u16::from(self.0[i] >= bound.0[i]) << i)
+    }
+    #[inline(always)]
+    fn not_below(self, bound: Self) -> u16 {
+        // The negation is the point: it is true of NaN, as the vector tiers' "not less than, unordered" is.
+        #[allow(clippy::neg_cmp_op_on_partial_ord)]
+        (0..LANES).fold(0, |bits, i| bits | u16::from(!(self.0[i] < bound.0[i])) << i)
+    }
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        self.tree(|a, b| a + b)
+    }
+    #[inline(always)]
+    fn largest(self) -> f32 {
+        self.tree(|a, b| if a > b { a } else { b })
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx2::Avx2;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use super::{LANES, Lanes};
+    use std::arch::x86_64::*;
+
+    /// AVX2 and FMA: lanes 0..8 and 8..16.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx2(__m256, __m256);
+
+    impl Avx2 {
+        #[inline(always)]
+        fn zip(self, other: Self, f: impl Fn(__m256, __m256) -> __m256) -> Self {
+            Avx2(f(self.0, other.0), f(self.1, other.1))
+        }
+
+        /// The fixed tree of `Lanes::sum`: `wide` on eight lanes, then `narrow` on four, two, one.
+        #[inline(always)]
+        fn tree(self, wide: impl Fn(__m256, __m256) -> __m256, narrow: impl Fn(__m128, __m128) -> __m128) -> f32 {
+            let eight = wide(self.0, self.1);
+            // SAFETY: reached only with AVX2 (see the trait).
+            unsafe {
+                let four = narrow(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+                let two = narrow(four, _mm_movehl_ps(four, four));
+                _mm_cvtss_f32(narrow(two, _mm_shuffle_ps::<1>(two, two)))
+            }
+        }
+
+        #[inline(always)]
+        fn bits(low: __m256, high: __m256) -> u16 {
+            // SAFETY: reached only with AVX2 (see the trait).
+            unsafe { (_mm256_movemask_ps(low) | _mm256_movemask_ps(high) << 8) as u16 }
+        }
+    }
+
+    // SAFETY: every use is behind an `Isa` that says AVX2 and FMA (see `crate::dispatch`).
+    unsafe impl Lanes for Avx2 {
+        #[inline(always)]
+        fn splat(value: f32) -> Self {
+            // SAFETY: reached only with AVX2 (see the trait); so in every method below.
+            let v = unsafe { _mm256_set1_ps(value) };
+            Avx2(v, v)
+        }
+        #[inline(always)]
+        fn load(from: &[f32; LANES]) -> Self {
+            // SAFETY: sixteen floats lie behind `from`; the loads ask for no alignment.
+            unsafe { Avx2(_mm256_loadu_ps(from.as_ptr()), _mm256_loadu_ps(from.as_ptr().add(8))) }
+        }
+        #[inline(always)]
+        fn store(self) -> [f32; LANES] {
+            let mut out = [0.0; LANES];
+            // SAFETY: `out` has room for sixteen floats; the stores ask for no alignment.
+            unsafe {
+                _mm256_storeu_ps(out.as_mut_ptr(), self.0);
+                _mm256_storeu_ps(out.as_mut_ptr().add(8), self.1);
+            }
+            out
+        }
+        #[inline(always)]
+        fn add(self, other: Self) -> Self {
+            // SAFETY: see `splat`.
+            self.zip(other, |a, b| unsafe { _mm256_add_ps(a, b) })
+        }
+        #[inline(always)]
+        fn sub(self, other: Self) -> Self {
+            // SAFETY: see `splat`.
+            self.zip(other, |a, b| unsafe { _mm256_sub_ps(a, b) })
+        }
+        #[inline(always)]
+        fn mul(self, other: Self) -> Self {
+            // SAFETY: see `splat`.
+            self.zip(other, |a, b| unsafe { _mm256_mul_ps(a, b) })
+        }
+        #[inline(always)]
+        fn mul_add(self, factor: Self, term: Self) -> Self {
+            // SAFETY: see `splat`.
+            unsafe { Avx2(_mm256_fmadd_ps(self.0, factor.0, term.0), _mm256_fmadd_ps(self.1, factor.1, term.1)) }
+        }
+        #[inline(always)]
+        fn max(self, other: Self) -> Self {
+            // SAFETY: see `splat`.
+            self.zip(other, |a, b| unsafe { _mm256_max_ps(a, b) })
+        }
+        #[inline(always)]
+        fn zero_unless_at_least(self, key: Self, bound: Self) -> Self {
+            // SAFETY: see `splat`.
+            unsafe {
+                Avx2(
+                    _mm256_and_ps(self.0, _mm256_cmp_ps::<_CMP_GE_OQ>(key.0, bound.0)),
+                    _mm256_and_ps(self.1, _mm256_cmp_ps::<_CMP_GE_OQ>(key.1, bound.1)),
+                )
+            }
+        }
+        #[inline(always)]
+        fn exp2_of_rounded(self) -> Self {
+            let half = |x| {
+                // SAFETY: see `splat`.
+                unsafe {
+                    let exponent = _mm256_slli_epi32::<23>(_mm256_castps_si256(x));
+                    _mm256_castsi256_ps(_mm256_add_epi32(exponent, _mm256_set1_epi32(127 << 23)))
+                }
+            };
+            Avx2(half(self.0), half(self.1))
+        }
+        #[inline(always)]
+        fn at_least(self, bound: Self) -> u16 {
+            // SAFETY: see `splat`.
+            unsafe {
+                Self::bits(_mm256_cmp_ps::<_CMP_GE_OQ>(self.0, bound.0), _mm256_cmp_ps::<_CMP_GE_OQ>(self.1, bound.1))
+            }
+        }
+        #[inline(always)]
+        fn not_below(self, bound: Self) -> u16 {
+            // SAFETY: see `splat`.
+            unsafe {
+                Self::bits(_mm256_cmp_ps::<_CMP_NLT_UQ>(self.0, bound.0), _mm256_cmp_ps::<_CMP_NLT_UQ>(self.1, bound.1))
+            }
+        }
+        #[inline(always)]
+        fn sum(self) -> f32 {
+            // SAFETY: see `splat`.
+            self.tree(|a, b| unsafe { _mm256_add_ps(a, b) }, |a, b| unsafe { _mm_add_ps(a, b) })
+        }
+        #[inline(always)]
+        fn largest(self) -> f32 {
+            // SAFETY: see `splat`.
+            self.tree(|a, b| unsafe { _mm256_max_ps(a, b) }, |a, b| unsafe { _mm_max_ps(a, b) })
+        }
+    }
+}
+
+/// `dispatch!(isa => body(args))` runs the generic function `body::<L>` compiled for the tier that `isa` proves.
+macro_rules! dispatch {
+    ($isa:expr => $body:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?) => {{
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma,f16c")]
+        fn avx2($($arg: $ty),*) $(-> $ret)? {
+            $body::<$crate::lanes::Avx2>($($arg),*)
+        }
+        match $isa.name() {
+            $crate::IsaName::Scalar => $body::<$crate::lanes::Scalar>($($arg),*),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an `Isa` of this name exists only where the processor has AVX2, FMA and F16C.
+            $crate::IsaName::Avx2 => unsafe { avx2($($arg),*) },
+            #[cfg(not(target_arch = "x86_64"))]
+            $crate::IsaName::Avx2 => unreachable!("no Isa of this name exists here"),
+        }
+    }};
+}
+pub(crate) use dispatch;
