@@ -1,1 +1,7 @@
 //! Model files, tokenizers, chat templates and the native engine.
+
+mod error;
+pub mod native;
+pub mod weights;
+
+pub use error::LoadError;
