@@ -1,6 +1,7 @@
 //! Model files, tokenizers, chat templates and the native engine.
 
 mod error;
+pub mod gguf;
 pub mod native;
 pub mod weights;
 
