@@ -1,5 +1,9 @@
 //! Why a model could not be loaded.
 
+use std::path::Path;
+
+use crate::checkpoint::SafetensorsError;
+use crate::gguf::GgufError;
 use crate::weights::Shape;
 
 /// Why a model could not be loaded. Facts in fields; nothing is half loaded.
@@ -13,6 +17,45 @@ pub enum LoadError {
         path: std::path::PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// Something is wrong in one file.
+    #[error("{}: {source}", file.display())]
+    File {
+        /// The file.
+        file: std::path::PathBuf,
+        /// What.
+        source: Box<LoadError>,
+    },
+    /// A GGUF file cannot be read.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
+    /// A safetensors file cannot be read.
+    #[error(transparent)]
+    Safetensors(#[from] SafetensorsError),
+    /// A JSON file lacks a field or has one of a wrong type.
+    #[error("{0}")]
+    Json(serde_json::Error),
+    /// An architecture that the engine does not run.
+    #[error("the architecture `{found}` is not supported; known are {}", known.join(", "))]
+    Architecture {
+        /// What the file says.
+        found: String,
+        /// What it may say.
+        known: Vec<&'static str>,
+    },
+    /// A feature of the model that the engine does not have, so that its logits would be wrong.
+    #[error("{what} is not supported")]
+    Unsupported {
+        /// Which.
+        what: String,
+    },
+    /// A tensor that is neither a vector nor a matrix.
+    #[error("tensor `{name}` has {rank} dimensions; the graph takes 1 or 2")]
+    TensorRank {
+        /// Its name.
+        name: String,
+        /// How many.
+        rank: usize,
     },
     /// A number of the model's configuration is out of range or contradicts another.
     #[error("the model's `{field}` is {found}; expected {expected}")]
@@ -72,4 +115,14 @@ pub enum LoadError {
         /// How many bytes the file has.
         available: usize,
     },
+}
+
+impl LoadError {
+    /// The same error, told of a file; of the innermost file if it tells of one already.
+    pub(crate) fn in_file(self, file: &Path) -> Self {
+        match self {
+            LoadError::File { .. } | LoadError::Io { .. } => self,
+            error => LoadError::File { file: file.to_owned(), source: Box::new(error) },
+        }
+    }
 }

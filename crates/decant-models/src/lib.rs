@@ -1,5 +1,6 @@
 //! Model files, tokenizers, chat templates and the native engine.
 
+pub mod checkpoint;
 mod error;
 pub mod gguf;
 pub mod native;
