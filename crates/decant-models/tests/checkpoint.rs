@@ -133,7 +133,7 @@ fn config_json(model_type: &str) -> Value {
 /// A safetensors file of zeros.
 fn safetensors(tensors: &[(&str, Dtype, &[usize])]) -> Vec<u8> {
     let zeros = [0u8; 1024];
-    let views = tensors.iter().map(|&(name, dtype, ref shape)| {
+    let views = tensors.iter().map(|&(name, dtype, shape)| {
         let len = shape.iter().product::<usize>() * dtype.bitsize() / 8;
         (name, TensorView::new(dtype, shape.to_vec(), &zeros[..len]).unwrap())
     });
