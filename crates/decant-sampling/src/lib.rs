@@ -3,16 +3,21 @@
 //! A [`SamplerSpec`] says what to do, as data. [`Sampler::new`] makes it ready for a vocabulary; the sampler is immutable
 //! and pure: equal row bits, spec, seed, stream and position give the equal token on every machine.
 
+mod catalog;
 #[allow(unused)]
 mod entropy;
 mod logits;
 mod sampler;
+mod schedule;
 mod seed;
 mod spec;
+pub mod stages;
 
+pub use catalog::{Field, Kind, Range, Stage, StageInfo, catalog, find};
 pub use decant_kernels::{Isa, IsaName};
 pub use entropy::EntropyStats;
 pub use logits::{Logits, RowError, TokenId};
 pub use sampler::{Kept, Sampler, Scratch, Step};
+pub use schedule::{Schedule, Shape, Signal, Signals};
 pub use seed::{Coins, Seed};
-pub use spec::{SamplerSpec, SpecError};
+pub use spec::{At, SamplerSpec, SpecError, SpecValue};

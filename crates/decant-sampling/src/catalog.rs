@@ -1,0 +1,237 @@
+//! The catalog: every stage's names, ranges and properties, as data. Parsing, printing, checks, the JSON Schema and the
+//! generated documentation all read it.
+
+use crate::schedule::{Number, Schedule};
+use crate::spec::At;
+use crate::spec::build::{Param, Params};
+use std::fmt;
+
+/// Makes the enum of all stages, and the catalog, of a list of their types.
+macro_rules! stages {
+    ($($module:ident::$Type:ident),* $(,)?) => {
+        use crate::stages::{$($module::$Type),*};
+
+        /// One step of a sampler: a change of temperature or a rule that drops tokens.
+        #[derive(Clone, Debug, PartialEq)]
+        #[non_exhaustive]
+        pub enum Stage {
+            $(#[doc = concat!("`", stringify!($module), "`")] $Type($Type),)*
+        }
+
+        /// Every stage there is.
+        pub fn catalog() -> &'static [StageInfo] {
+            &[$($Type::INFO),*]
+        }
+
+        impl Stage {
+            /// What the catalog says about this kind of stage.
+            pub fn info(&self) -> &'static StageInfo {
+                match self { $(Stage::$Type(_) => &const { $Type::INFO },)* }
+            }
+
+            pub(crate) fn read(info: &StageInfo, params: &Params) -> Stage {
+                $(if info.name == $Type::INFO.name { return Stage::$Type($Type::read(params)) })*
+                unreachable!("every StageInfo is from the catalog, unlike {}", info.name)
+            }
+
+            pub(crate) fn write(&self) -> Params {
+                match self { $(Stage::$Type(stage) => stage.write(),)* }
+            }
+        }
+
+        $(impl From<$Type> for Stage {
+            fn from(stage: $Type) -> Self {
+                Stage::$Type(stage)
+            }
+        })*
+    };
+}
+
+stages! {
+    temp::Temp,
+    top_h::TopH,
+    top_k::TopK,
+    top_p::TopP,
+    min_p::MinP,
+}
+
+/// What is known about a stage before it has values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StageInfo {
+    /// The canonical name.
+    pub name: &'static str,
+    /// Other names that mean the same.
+    pub aliases: &'static [&'static str],
+    /// One sentence.
+    pub summary: &'static str,
+    /// The parameters; the main one, named [`At::VALUE`], first.
+    pub fields: &'static [Field],
+    /// Where the stage stands when the spec has no order of its own: transformers' order.
+    pub rank: u32,
+    /// Paper or project that the rule is from.
+    pub source: &'static str,
+    /// Whether the most probable token always survives.
+    pub keeps_argmax: bool,
+    /// Whether it keeps the same tokens whatever temperature > 0 acted before it.
+    pub temperature_invariant: bool,
+    /// Whether the tokens it keeps depend on which others the stages before it have dropped.
+    pub order_sensitive: bool,
+}
+
+impl StageInfo {
+    /// Name and aliases.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        [self.name].into_iter().chain(self.aliases.iter().copied())
+    }
+
+    /// The parameter after the equals sign, if the stage has one.
+    pub fn value(&self) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.name == At::VALUE)
+    }
+
+    pub(crate) fn at(&self, field: &Field) -> At {
+        At { stage: self.name, field: field.name }
+    }
+}
+
+/// A parameter of a stage.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Field {
+    /// Its name in JSON and after a colon.
+    pub name: &'static str,
+    /// Other names that mean the same.
+    pub aliases: &'static [&'static str],
+    /// What it is, in a few words.
+    pub summary: &'static str,
+    /// What it may be.
+    pub kind: Kind,
+}
+
+impl Field {
+    /// The main parameter of a stage.
+    pub(crate) const fn value(summary: &'static str, kind: Kind) -> Self {
+        Field { name: At::VALUE, aliases: &[], summary, kind }
+    }
+
+    /// Name and aliases.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        [self.name].into_iter().chain(self.aliases.iter().copied())
+    }
+}
+
+/// What a parameter may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A number, or a [`Schedule`] of numbers.
+    Number {
+        /// The numbers allowed.
+        range: Range,
+        /// Values that make the stage a no-op.
+        neutral: &'static [f64],
+        /// The value where none is given.
+        default: Option<f64>,
+    },
+    /// One of several words; the first is the default.
+    Choice {
+        /// The words.
+        values: &'static [&'static str],
+    },
+}
+
+impl Kind {
+    /// A number that must be given, and the values that switch the stage off.
+    pub(crate) const fn required(range: Range, neutral: &'static [f64]) -> Self {
+        Kind::Number { range, neutral, default: None }
+    }
+
+    /// A number that may be left out.
+    pub(crate) const fn optional(range: Range, default: f64) -> Self {
+        Kind::Number { range, neutral: &[], default: Some(default) }
+    }
+
+    /// Values that make the stage a no-op.
+    pub fn neutral(&self) -> &'static [f64] {
+        match self {
+            Kind::Number { neutral, .. } => neutral,
+            Kind::Choice { .. } => &[],
+        }
+    }
+
+    /// The words to choose from, if it is a choice.
+    pub fn choices(&self) -> &'static [&'static str] {
+        match self {
+            Kind::Number { .. } => &[],
+            Kind::Choice { values } => values,
+        }
+    }
+
+    pub(crate) fn default(&self) -> Option<Param> {
+        match self {
+            Kind::Number { default, .. } => default.map(|value| Param::Number(Schedule::Constant(value))),
+            Kind::Choice { .. } => Some(Param::Choice(0)),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kind::Number { range, .. } => write!(f, "{range}"),
+            Kind::Choice { values } => write!(f, "one of {}", values.join(", ")),
+        }
+    }
+}
+
+/// The numbers a parameter may take, ends included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    /// The least.
+    pub min: f64,
+    /// The greatest; infinity for none.
+    pub max: f64,
+    /// Whether a constant must be a whole number. (What a schedule gives is rounded where it is used.)
+    pub integer: bool,
+}
+
+impl Range {
+    pub(crate) const fn numbers(min: f64, max: f64) -> Self {
+        Range { min, max, integer: false }
+    }
+
+    pub(crate) const fn integers_from(min: f64) -> Self {
+        Range { min, max: f64::INFINITY, integer: true }
+    }
+
+    /// Whether a number lies in the range; NaN and infinities never do.
+    pub fn contains(&self, number: f64) -> bool {
+        number.is_finite() && (self.min..=self.max).contains(&number)
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (noun, min) = (if self.integer { "an integer" } else { "a number" }, Number(self.min));
+        if self.max.is_finite() {
+            write!(f, "{noun} in {min}..={}", Number(self.max))
+        } else {
+            write!(f, "{noun} >= {min}")
+        }
+    }
+}
+
+/// Looks a stage up by its name or an alias.
+pub fn find(name: &str) -> Option<&'static StageInfo> {
+    catalog().iter().find(|info| info.names().any(|known| known == name))
+}
+
+/// What a stage's file defines; everything else about stages follows from it.
+pub(crate) trait StageDef: Sized {
+    const INFO: StageInfo;
+
+    /// The stage with these values: exactly the fields of `INFO`, each of its kind.
+    fn read(params: &Params) -> Self;
+
+    /// The inverse of [`StageDef::read`].
+    fn write(&self) -> Params;
+}

@@ -1,0 +1,137 @@
+//! The one constructor and the one range check: every spelling of a stage passes here.
+
+use super::error::{At, SpecError, excerpt, nearest};
+use super::value::SpecValue;
+use crate::catalog::{Field, Kind, Stage, StageInfo, catalog, find};
+use crate::schedule::Schedule;
+
+/// A stage as somebody wrote it: names unresolved, values unread.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub name: String,
+    /// In the order written; the main value goes by the name [`At::VALUE`].
+    pub fields: Vec<(String, SpecValue)>,
+}
+
+/// The value of one parameter of a stage.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Param {
+    Number(Schedule),
+    /// An index into the parameter's choices.
+    Choice(usize),
+}
+
+impl Param {
+    pub fn text(&self, field: &Field) -> String {
+        match self {
+            Param::Number(schedule) => schedule.to_string(),
+            Param::Choice(index) => field.kind.choices().get(*index).copied().unwrap_or_default().to_owned(),
+        }
+    }
+
+    pub fn to_value(&self, field: &Field) -> SpecValue {
+        match self {
+            Param::Number(Schedule::Constant(number)) => SpecValue::Number(*number),
+            _ => SpecValue::Text(self.text(field)),
+        }
+    }
+}
+
+/// The parameters of a stage by name, in the order of its [`StageInfo::fields`].
+#[derive(Debug)]
+pub(crate) struct Params(pub Vec<(&'static str, Param)>);
+
+impl Params {
+    /// The parameters of a stage that is made of numbers only.
+    pub fn numbers<const N: usize>(numbers: [(&'static str, &Schedule); N]) -> Self {
+        Params(numbers.into_iter().map(|(name, number)| (name, Param::Number(number.clone()))).collect())
+    }
+
+    /// The same with a further parameter, one of several choices.
+    pub fn choice(mut self, name: &'static str, index: usize) -> Self {
+        self.0.push((name, Param::Choice(index)));
+        self
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Param> {
+        self.0.iter().find(|(other, _)| *other == name).map(|(_, param)| param)
+    }
+
+    /// A numeric parameter, by its name in the stage's `INFO`.
+    pub fn number(&self, name: &str) -> Schedule {
+        match self.get(name) {
+            Some(Param::Number(schedule)) => schedule.clone(),
+            other => unreachable!("INFO declares no number {name}: {other:?}"),
+        }
+    }
+
+    /// The index of a choice, by the parameter's name in the stage's `INFO`.
+    pub fn index(&self, name: &str) -> usize {
+        match self.get(name) {
+            Some(Param::Choice(index)) => *index,
+            other => unreachable!("INFO declares no choice {name}: {other:?}"),
+        }
+    }
+}
+
+/// Resolves a name or an alias.
+pub(crate) fn resolve(name: &str) -> Result<&'static StageInfo, SpecError> {
+    find(name).ok_or_else(|| SpecError::UnknownStage {
+        given: excerpt(name),
+        nearest: nearest(name, catalog().iter().flat_map(StageInfo::names)),
+    })
+}
+
+/// Makes a stage of what was written, and checks it.
+pub(crate) fn build(info: &'static StageInfo, draft: Draft) -> Result<Stage, SpecError> {
+    let mut given: Vec<Option<SpecValue>> = vec![None; info.fields.len()];
+    for (name, value) in draft.fields {
+        let Some(index) = info.fields.iter().position(|field| field.names().any(|known| known == name)) else {
+            let known = info.fields.iter().flat_map(Field::names);
+            let (stage, nearest) = (info.name, nearest(&name, known));
+            return Err(SpecError::UnknownField { stage, given: excerpt(&name), nearest });
+        };
+        if given[index].replace(value).is_some() {
+            return Err(SpecError::Twice { at: info.at(&info.fields[index]) });
+        }
+    }
+    let read = |(field, value): (&Field, _)| Ok((field.name, read_param(field, value, info.at(field))?));
+    let params = info.fields.iter().zip(given).map(read).collect::<Result<_, SpecError>>()?;
+    let stage = Stage::read(info, &Params(params));
+    stage.check()?;
+    Ok(stage)
+}
+
+fn read_param(field: &Field, value: Option<SpecValue>, at: At) -> Result<Param, SpecError> {
+    let Some(value) = value else {
+        let missing = || SpecError::Missing { at, expected: field.kind.to_string() };
+        return field.kind.default().ok_or_else(missing);
+    };
+    let wrong = |given: &SpecValue| SpecError::Value { at, expected: field.kind.to_string(), given: given.excerpt() };
+    match (field.kind, value) {
+        (Kind::Number { .. }, SpecValue::Number(number)) => Ok(Param::Number(Schedule::Constant(number))),
+        (Kind::Number { .. }, SpecValue::Text(text)) => match Schedule::parse(&text) {
+            Ok(schedule) => Ok(Param::Number(schedule)),
+            Err(fault) if text.contains('(') => Err(fault.at(at)),
+            Err(_) => Err(wrong(&SpecValue::Text(text))),
+        },
+        (Kind::Choice { values }, SpecValue::Text(text)) => match values.iter().position(|known| *known == text.trim())
+        {
+            Some(index) => Ok(Param::Choice(index)),
+            None => Err(wrong(&SpecValue::Text(text))),
+        },
+        (_, value) => Err(wrong(&value)),
+    }
+}
+
+/// Whether a parameter has a value it may have: every number that a schedule can reach lies in the range.
+pub(crate) fn check_param(field: &Field, param: &Param, at: At) -> Result<(), SpecError> {
+    let (Kind::Number { range, .. }, Param::Number(schedule)) = (field.kind, param) else { return Ok(()) };
+    let whole = |value: f64| !range.integer || value.fract() == 0.0 || !schedule.is_constant();
+    for given in schedule.extremes() {
+        if !range.contains(given) || !whole(given) {
+            return Err(SpecError::Range { at, range, given });
+        }
+    }
+    schedule.check().map_err(|fault| fault.at(at))
+}
