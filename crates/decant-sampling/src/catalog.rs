@@ -221,7 +221,7 @@ impl fmt::Display for Range {
 }
 
 /// Looks a stage up by its name or an alias.
-pub fn find(name: &str) -> Option<&'static StageInfo> {
+pub fn find_stage(name: &str) -> Option<&'static StageInfo> {
     catalog().iter().find(|info| info.names().any(|known| known == name))
 }
 

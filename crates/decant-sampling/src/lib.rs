@@ -9,11 +9,12 @@ mod entropy;
 mod logits;
 mod sampler;
 mod schedule;
+mod schema;
 mod seed;
 mod spec;
 pub mod stages;
 
-pub use catalog::{Field, Kind, Range, Stage, StageInfo, catalog, find};
+pub use catalog::{Field, Kind, Range, Stage, StageInfo, catalog, find_stage};
 pub use decant_kernels::{Isa, IsaName};
 pub use entropy::EntropyStats;
 pub use logits::{Logits, RowError, TokenId};

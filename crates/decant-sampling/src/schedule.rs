@@ -170,14 +170,17 @@ impl Schedule {
     /// Whether its own parameters make sense, whatever it is used for; else what is wrong.
     pub(crate) fn check(&self) -> Result<(), Fault> {
         for value in self.extremes() {
-            Fault::unless(value.is_finite(), "not a finite number", || value.to_string())?;
+            Fault::unless(value.is_finite(), "not a finite number", || Number(value).to_string())?;
         }
         let rising = |x0: f64, x1: f64| {
             let fits = 0.0 <= x0 && x0 < x1 && x1 < f64::INFINITY;
-            Fault::unless(fits, "thresholds are finite numbers >= 0 that rise strictly", || format!("{x0} then {x1}"))
+            Fault::unless(fits, "thresholds are finite numbers >= 0 that rise strictly", || {
+                format!("{} then {}", Number(x0), Number(x1))
+            })
         };
-        let within =
-            |value: f64, fits: bool, problem| Fault::unless(fits && value.is_finite(), problem, || value.to_string());
+        let within = |value: f64, fits: bool, problem| {
+            Fault::unless(fits && value.is_finite(), problem, || Number(value).to_string())
+        };
         match self {
             Schedule::Constant(_) => Ok(()),
             Schedule::Ramp { x, shape, cap, .. } => {

@@ -2,7 +2,7 @@
 
 use super::error::{At, SpecError, excerpt, nearest};
 use super::value::SpecValue;
-use crate::catalog::{Field, Kind, Stage, StageInfo, catalog, find};
+use crate::catalog::{Field, Kind, Stage, StageInfo, catalog, find_stage};
 use crate::schedule::Schedule;
 
 /// A stage as somebody wrote it: names unresolved, values unread.
@@ -76,7 +76,7 @@ impl Params {
 
 /// Resolves a name or an alias.
 pub(crate) fn resolve(name: &str) -> Result<&'static StageInfo, SpecError> {
-    find(name).ok_or_else(|| SpecError::UnknownStage {
+    find_stage(name).ok_or_else(|| SpecError::UnknownStage {
         given: excerpt(name),
         nearest: nearest(name, catalog().iter().flat_map(StageInfo::names)),
     })

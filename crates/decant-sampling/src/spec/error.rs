@@ -1,6 +1,7 @@
 //! Why something is not a spec.
 
 use crate::catalog::{Range, catalog};
+use crate::schedule::Number;
 use std::fmt;
 
 /// Why a text, list or object is not a spec: names the parameter, what is allowed and what was given (shortened, so that a
@@ -43,7 +44,7 @@ pub enum SpecError {
         expected: String,
     },
     /// A number is outside the range of its parameter, or a schedule reaches a number that is.
-    #[error("{at} must be {range}; given {given}")]
+    #[error("{at} must be {range}; given {}", Number(*.given))]
     Range {
         /// The parameter.
         at: At,

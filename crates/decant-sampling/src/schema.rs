@@ -1,0 +1,114 @@
+//! The JSON Schema of a spec, made from the catalog.
+
+use crate::catalog::{Field, Kind, StageInfo, catalog};
+use crate::spec::{At, SamplerSpec, SpecValue};
+
+impl SamplerSpec {
+    /// The JSON Schema (2020-12) of everything that deserialises to a spec: text, list or object. What a schema cannot say
+    /// (the inside of a text, two names for one stage) only parsing checks. What the catalog knows beyond constraints
+    /// stands under keys that begin with `x-`.
+    pub fn json_schema() -> SpecValue {
+        object([
+            ("$schema", "https://json-schema.org/draft/2020-12/schema".into()),
+            ("title", "SamplerSpec".into()),
+            (
+                "description",
+                "What a sampler does to a row of logits: stages, each on the survivors of those before".into(),
+            ),
+            ("anyOf", SpecValue::List(vec![text_form(), list_form(), described(STAGES, "stages in canonical order")])),
+            ("$defs", definitions()),
+        ])
+    }
+}
+
+/// The definition of an object of stages.
+const STAGES: &str = "stages";
+/// The definition of a number in text form.
+const NUMBER_TEXT: &str = "number_text";
+
+fn text_form() -> SpecValue {
+    object([
+        ("type", "string".into()),
+        ("description", "stages in the order written".into()),
+        (
+            "examples",
+            ["temp=1.2,top_h=0.4:rule=hf", "temp=by_entropy(0.5..4->0.3..1.8),top_p=0.95"].into_iter().collect(),
+        ),
+    ])
+}
+
+fn list_form() -> SpecValue {
+    let one = object([reference(STAGES), ("minProperties", 1.0.into()), ("maxProperties", 1.0.into())]);
+    object([("type", "array".into()), ("description", "stages in the order written".into()), ("items", one)])
+}
+
+fn definitions() -> SpecValue {
+    let by_name = catalog().iter().flat_map(|info| info.names().map(|name| (name, object([reference(info.name)]))));
+    let stages = object([
+        ("type", "object".into()),
+        ("properties", SpecValue::object(by_name)),
+        ("additionalProperties", false.into()),
+    ]);
+    let number_text = object([
+        ("type", "string".into()),
+        ("description", "a number, or one that follows the model's uncertainty".into()),
+        ("examples", ["1.2", "by_entropy(0.5..4->0.3..1.8)"].into_iter().collect()),
+    ]);
+    let shared = [(STAGES, stages), (NUMBER_TEXT, number_text)];
+    SpecValue::object(shared.into_iter().chain(catalog().iter().map(|info| (info.name, stage(info)))))
+}
+
+fn stage(info: &StageInfo) -> SpecValue {
+    let fields = info.fields.iter().flat_map(|field| field.names().map(|name| (name, parameter(field))));
+    let required = info.fields.iter().filter(|field| field.kind.default().is_none()).map(|field| field.name);
+    let with_fields = object([
+        ("type", "object".into()),
+        ("properties", SpecValue::object(fields)),
+        ("required", required.collect()),
+        ("additionalProperties", false.into()),
+    ]);
+    let forms = info.value().map(parameter).into_iter().chain([with_fields]);
+    object([
+        ("description", info.summary.into()),
+        ("anyOf", forms.collect()),
+        ("x-aliases", info.aliases.iter().copied().collect()),
+        ("x-rank", f64::from(info.rank).into()),
+        ("x-source", info.source.into()),
+        ("x-keeps-argmax", info.keeps_argmax.into()),
+        ("x-temperature-invariant", info.temperature_invariant.into()),
+        ("x-order-sensitive", info.order_sensitive.into()),
+    ])
+}
+
+fn parameter(field: &Field) -> SpecValue {
+    let mut keys = vec![("description", field.summary.into())];
+    match field.kind {
+        Kind::Number { range, neutral, default } => {
+            let mut number =
+                vec![("type", if range.integer { "integer" } else { "number" }.into()), ("minimum", range.min.into())];
+            number.extend(range.max.is_finite().then(|| ("maximum", range.max.into())));
+            keys.push(("anyOf", SpecValue::List(vec![object(number), object([reference(NUMBER_TEXT)])])));
+            keys.extend(default.map(|default| ("default", default.into())));
+            if field.name == At::VALUE {
+                keys.push(("x-neutral", neutral.iter().copied().collect()));
+            }
+        }
+        Kind::Choice { values } => {
+            keys.push(("enum", values.iter().copied().collect()));
+            keys.extend(values.first().map(|&first| ("default", first.into())));
+        }
+    }
+    object(keys)
+}
+
+fn reference(definition: &str) -> (&'static str, SpecValue) {
+    ("$ref", format!("#/$defs/{definition}").into())
+}
+
+fn described(definition: &str, description: &str) -> SpecValue {
+    object([reference(definition), ("description", description.into())])
+}
+
+fn object(pairs: impl IntoIterator<Item = (&'static str, SpecValue)>) -> SpecValue {
+    SpecValue::object(pairs)
+}
