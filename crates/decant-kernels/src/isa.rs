@@ -22,7 +22,10 @@ impl IsaName {
             IsaName::Scalar => true,
             #[cfg(target_arch = "x86_64")]
             IsaName::Avx2 => {
-                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("f16c")
+                    && is_x86_feature_detected!("popcnt")
             }
             #[cfg(not(target_arch = "x86_64"))]
             IsaName::Avx2 => false,

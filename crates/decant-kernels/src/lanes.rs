@@ -262,14 +262,14 @@ mod avx2 {
 macro_rules! dispatch {
     ($isa:expr => $body:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?) => {{
         #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma,f16c")]
+        #[target_feature(enable = "avx2,fma,f16c,popcnt")]
         fn avx2($($arg: $ty),*) $(-> $ret)? {
             $body::<$crate::lanes::Avx2>($($arg),*)
         }
         match $isa.name() {
             $crate::IsaName::Scalar => $body::<$crate::lanes::Scalar>($($arg),*),
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: an `Isa` of this name exists only where the processor has AVX2, FMA and F16C.
+            // SAFETY: an `Isa` of this name exists only where the processor has these features.
             $crate::IsaName::Avx2 => unsafe { avx2($($arg),*) },
             #[cfg(not(target_arch = "x86_64"))]
             $crate::IsaName::Avx2 => unreachable!("no Isa of this name exists here"),

@@ -1,9 +1,185 @@
 //! The one place where entropy is computed.
 
-/// What one pass over a row tells about p = softmax(l). Nats. A monoid, so lanes, threads and shards merge.
+use crate::{Logits, Signals};
+
+/// What one pass over a row tells about p = softmax(l). Nats. A monoid under [`merge`](Self::merge), so lanes, threads
+/// and shards of a row can be taken apart and put together.
+///
+/// The top token stands apart and the sums run over the others: the entropy of a peaked row lies wholly in the others,
+/// and they would be lost if they were added to the top's 1.
+///
+/// ```
+/// use decant_sampling::{EntropyStats, Logits};
+/// let stats = EntropyStats::of(Logits::new(&[0.0; 8])?);
+/// assert!((stats.entropy() - 8f64.ln()).abs() < 1e-7);
+/// assert_eq!(stats.max_prob(), 0.125);
+/// # Ok::<(), decant_sampling::RowError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EntropyStats {
+    /// The largest logit (after temperature, where there is one).
     max: f64,
+    /// Tokens that are not forbidden.
     support: u32,
-    sums: [f64; 3],
+    /// Σe^x, Σx·e^x, Σx²·e^x with x = l - max, over all tokens but one that has the largest logit.
+    rest: [f64; 3],
+}
+
+impl EntropyStats {
+    /// No token at all: the neutral element of [`merge`](Self::merge).
+    pub const EMPTY: Self = EntropyStats { max: f64::NEG_INFINITY, support: 0, rest: [0.0; 3] };
+
+    /// The statistics of a row at T = 1.
+    pub fn of(logits: Logits<'_>) -> Self {
+        logits.survey(1.0, &mut Vec::new())
+    }
+
+    pub(crate) fn new(max: f64, support: u32, rest: [f64; 3]) -> Self {
+        EntropyStats { max, support, rest }
+    }
+
+    /// Takes in the top token itself.
+    pub(crate) fn push_top(&mut self) {
+        self.support += 1;
+    }
+
+    /// Takes in a further token, `x = l - max <= 0` below the top one and `weight = e^x`.
+    pub(crate) fn push(&mut self, x: f64, weight: f64) {
+        self.support += 1;
+        for (sum, term) in self.rest.iter_mut().zip([weight, x * weight, x * x * weight]) {
+            *sum += term;
+        }
+    }
+
+    /// The statistics of both sets of tokens together; the sets must be disjoint.
+    #[must_use]
+    pub fn merge(self, other: Self) -> Self {
+        let (high, low) = if self.max >= other.max { (self, other) } else { (other, self) };
+        if low.support == 0 {
+            return high;
+        }
+        // Seen from the higher top, every x of the lower set falls by `gap` and its top becomes one of the rest.
+        let gap = low.max - high.max;
+        let scale = libm::exp(gap);
+        let [s0, s1, s2] = [1.0 + low.rest[0], low.rest[1], low.rest[2]];
+        let moved = [s0, s1 + gap * s0, s2 + gap * (2.0 * s1 + gap * s0)];
+        let mut merged = high;
+        merged.support += low.support;
+        for (sum, term) in merged.rest.iter_mut().zip(moved) {
+            *sum += if scale > 0.0 { scale * term } else { 0.0 };
+        }
+        merged
+    }
+
+    /// How many tokens have a probability at all.
+    pub fn support(&self) -> u32 {
+        self.support
+    }
+
+    /// Σe^(l - max): 1 for the top token and the others' share.
+    pub(crate) fn weight(&self) -> f64 {
+        1.0 + self.rest[0]
+    }
+
+    /// ln Σe^l, so that ln p = l - log_z. -inf for the empty set.
+    pub fn log_z(&self) -> f64 {
+        self.max + self.log_weight()
+    }
+
+    /// ln Σe^(l - max), exact also where the others weigh little.
+    pub(crate) fn log_weight(&self) -> f64 {
+        libm::log1p(self.rest[0])
+    }
+
+    /// H(p) = -Σ p ln p in nats; terms of p = 0 are 0.
+    pub fn entropy(&self) -> f64 {
+        self.log_weight() - self.rest[1] / self.weight()
+    }
+
+    /// The variance of -ln p under p, in nats².
+    pub fn varentropy(&self) -> f64 {
+        let mean = self.rest[1] / self.weight();
+        (self.rest[2] / self.weight() - mean * mean).max(0.0)
+    }
+
+    /// The signals that a [`Schedule`](crate::Schedule) may follow.
+    pub fn signals(&self) -> Signals {
+        Signals {
+            entropy: self.entropy(),
+            varentropy: self.varentropy(),
+            max_prob: self.max_prob(),
+            support: self.support,
+        }
+    }
+
+    /// The largest probability.
+    pub fn max_prob(&self) -> f64 {
+        1.0 / self.weight()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn naive(row: &[f32]) -> (f64, f64) {
+        let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let weights: Vec<f64> = row.iter().map(|l| (f64::from(*l) - f64::from(max)).exp()).collect();
+        let z: f64 = weights.iter().sum();
+        let terms = || weights.iter().map(|w| w / z).filter(|p| *p > 0.0);
+        let entropy: f64 = terms().map(|p| -p * p.ln()).sum();
+        let varentropy = terms().map(|p| p * (-p.ln() - entropy).powi(2)).sum();
+        (entropy, varentropy)
+    }
+
+    fn close(a: f64, b: f64, relative: f64) -> bool {
+        (a - b).abs() <= relative * b.abs() + 1e-30
+    }
+
+    fn stats(row: &[f32]) -> EntropyStats {
+        EntropyStats::of(Logits::new(row).unwrap())
+    }
+
+    #[test]
+    fn a_peaked_row_keeps_its_tail() {
+        // The second token weighs 1e-8: added to the top's 1 in f32 it would vanish, and H with it.
+        let row = [18.420_68_f32, 0.0];
+        let x = -f64::from(row[0]);
+        let w = x.exp();
+        let expected = w.ln_1p() - x * w / (1.0 + w);
+        assert!(close(stats(&row).entropy(), expected, 1e-6), "{} {expected}", stats(&row).entropy());
+    }
+
+    #[test]
+    fn ends_of_the_range() {
+        let one_hot = stats(&[f32::NEG_INFINITY, 3.0, f32::NEG_INFINITY]);
+        assert_eq!((one_hot.entropy(), one_hot.varentropy(), one_hot.max_prob()), (0.0, 0.0, 1.0));
+        assert_eq!((one_hot.support(), one_hot.log_z()), (1, 3.0));
+        assert_eq!(EntropyStats::EMPTY.merge(one_hot), one_hot);
+        assert_eq!(one_hot.merge(EntropyStats::EMPTY), one_hot);
+        let far = stats(&[3e38, -3e38]);
+        assert_eq!((far.entropy(), far.support()), (0.0, 2));
+        assert_eq!(stats(&[3e38]).merge(stats(&[-3e38])), far);
+    }
+
+    proptest! {
+        #[test]
+        fn equals_the_definition(row in prop::collection::vec(-30f32..30.0, 1..700)) {
+            let (entropy, varentropy) = naive(&row);
+            let got = stats(&row);
+            prop_assert!(close(got.entropy(), entropy, 1e-6));
+            prop_assert!(close(got.varentropy(), varentropy, 1e-4) || (got.varentropy() - varentropy).abs() < 1e-9);
+        }
+
+        #[test]
+        fn parts_merge_to_the_whole(row in prop::collection::vec(-30f32..30.0, 2..700), at in 0.0..1.0) {
+            let cut = 1 + (at * (row.len() - 1) as f64) as usize;
+            let (left, right) = row.split_at(cut.min(row.len() - 1));
+            let (merged, whole) = (stats(left).merge(stats(right)), stats(&row));
+            prop_assert!(close(merged.entropy(), whole.entropy(), 1e-6));
+            prop_assert!(close(merged.log_z(), whole.log_z(), 1e-6) || (merged.log_z() - whole.log_z()).abs() < 1e-6);
+            prop_assert_eq!(merged.support(), whole.support());
+        }
+    }
 }

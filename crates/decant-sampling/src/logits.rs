@@ -1,5 +1,8 @@
 //! A row of logits, checked once.
 
+use crate::{EntropyStats, Isa};
+use decant_kernels::rows;
+
 /// The id of a token: its index in the vocabulary.
 pub type TokenId = u32;
 
@@ -38,17 +41,51 @@ pub enum RowError {
 #[derive(Clone, Copy, Debug)]
 pub struct Logits<'a> {
     row: &'a [f32],
+    isa: Isa,
+    top: TokenId,
+    support: u32,
 }
 
 impl<'a> Logits<'a> {
     /// Checks a row: not empty, no NaN, no +inf, at least one token allowed.
     pub fn new(row: &'a [f32]) -> Result<Self, RowError> {
-        let _ = row;
-        todo!()
+        Self::scan(row, Isa::best(), &mut Vec::new())
+    }
+
+    /// Checks a row and leaves the largest logit of each block of [`rows::BLOCK`] tokens in `block_max`.
+    pub(crate) fn scan(row: &'a [f32], isa: Isa, block_max: &mut Vec<f32>) -> Result<Self, RowError> {
+        if row.is_empty() {
+            return Err(RowError::Empty);
+        }
+        let scan = rows::scan(isa, row, block_max)
+            .map_err(|bad| RowError::NotALogit { token: bad.index as TokenId, value: bad.value })?;
+        match scan.top {
+            Some(top) => Ok(Logits { row, isa, top: top as TokenId, support: scan.support as u32 }),
+            None => Err(RowError::AllForbidden { vocab: row.len() }),
+        }
     }
 
     /// The row itself.
     pub fn row(&self) -> &'a [f32] {
         self.row
+    }
+
+    /// The most probable token; of equals the lowest id.
+    pub fn top(&self) -> TokenId {
+        self.top
+    }
+
+    pub(crate) fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    pub(crate) fn top_logit(&self) -> f32 {
+        self.row[self.top as usize]
+    }
+
+    /// The statistics of softmax(beta · l); the blocks' shares of Σe^x, without the top token's 1, go to `block_sums`.
+    pub(crate) fn survey(&self, beta: f64, block_sums: &mut Vec<f64>) -> EntropyStats {
+        let sums = rows::moments(self.isa, self.row, self.top as usize, beta as f32, block_sums);
+        EntropyStats::new(f64::from(self.top_logit()) * beta, self.support, sums.0)
     }
 }

@@ -13,7 +13,7 @@ mod tests;
 pub use exp::exp;
 pub use gather::gather;
 pub use moments::{Moments, moments};
-pub use scan::{NotALogit, scan};
+pub use scan::{NotALogit, Scan, scan};
 
 use crate::lanes::LANES;
 

@@ -1,0 +1,196 @@
+//! The naive f64 twin: every rule straight from its definition, on a sorted list, with no shortcut.
+
+#![allow(dead_code)] // each test file uses its part
+
+use decant_sampling::{EntropyStats, Logits, SamplerSpec, Stage, TokenId, TopHRule};
+
+/// A decision closer than this, relatively, may fall either way.
+pub const MARGIN: f64 = 1e-6;
+
+/// The survivors as the twin sees them, sorted: falling probability, of equals the lower id first.
+#[derive(Clone, Debug)]
+pub struct Twin {
+    pub tokens: Vec<(TokenId, f64)>,
+    pub temperature: f64,
+    pub kept_mass: f64,
+    /// The closest decision that any rule took, relative.
+    pub margin: f64,
+}
+
+pub fn softmax(logits: impl Iterator<Item = f64> + Clone) -> Vec<f64> {
+    let max = logits.clone().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> = logits.map(|l| (l - max).exp()).collect();
+    let z: f64 = weights.iter().sum();
+    weights.iter().map(|w| w / z).collect()
+}
+
+pub fn entropy(p: &[f64]) -> f64 {
+    p.iter().filter(|p| **p > 0.0).map(|p| -p * p.ln()).sum()
+}
+
+impl Twin {
+    pub fn of(row: &[f32]) -> Self {
+        let mut tokens: Vec<(TokenId, f64)> =
+            (0..).zip(row).filter(|(_, l)| l.is_finite()).map(|(id, l)| (id, f64::from(*l))).collect();
+        tokens.sort_by(|a, b| b.1.partial_cmp(&a.1).unwrap().then(a.0.cmp(&b.0)));
+        Twin { tokens, temperature: 1.0, kept_mass: 1.0, margin: f64::INFINITY }
+    }
+
+    pub fn probabilities(&self) -> Vec<f64> {
+        softmax(self.tokens.iter().map(|(_, l)| *l))
+    }
+
+    /// Whether `value <= bound`, remembering how close it was.
+    fn at_most(&mut self, value: f64, bound: f64) -> bool {
+        let scale = value.abs().max(bound.abs());
+        if scale > 0.0 {
+            self.margin = self.margin.min((value - bound).abs() / scale);
+        }
+        value <= bound
+    }
+
+    fn keep(&mut self, rule: usize, min: f64) {
+        let p = self.probabilities();
+        let keep = rule.max(1).max(min.round() as usize).min(p.len());
+        self.kept_mass *= p[..keep].iter().sum::<f64>();
+        self.tokens.truncate(keep);
+    }
+
+    /// Runs a whole spec on a row.
+    pub fn run(spec: &SamplerSpec, row: &[f32]) -> Self {
+        let mut twin = Twin::of(row);
+        let signals = EntropyStats::of(Logits::new(row).unwrap()).signals();
+        for stage in &spec.0 {
+            twin.apply(stage, &signals);
+        }
+        twin
+    }
+
+    fn apply(&mut self, stage: &Stage, signals: &decant_sampling::Signals) {
+        let p = self.probabilities();
+        let n = p.len();
+        let cumulated: Vec<f64> = p
+            .iter()
+            .scan(0.0, |sum, p| {
+                *sum += p;
+                Some(*sum)
+            })
+            .collect();
+        match stage {
+            Stage::Temp(stage) => {
+                let t = stage.t.at(signals);
+                self.temperature *= t;
+                if t == 0.0 {
+                    self.keep(1, 1.0);
+                } else {
+                    self.tokens.iter_mut().for_each(|(_, l)| *l /= t);
+                }
+            }
+            Stage::TopK(stage) => {
+                let k = stage.k.at(signals).round();
+                if k >= 1.0 {
+                    self.keep(k as usize, stage.min_tokens_to_keep.at(signals));
+                }
+            }
+            Stage::TopP(stage) => {
+                let bound = stage.p.at(signals);
+                if bound < 1.0 {
+                    let reached = (0..n).find(|k| self.at_most(bound, cumulated[*k]));
+                    self.keep(reached.map_or(n, |k| k + 1), stage.min_tokens_to_keep.at(signals));
+                }
+            }
+            Stage::MinP(stage) => {
+                let bound = stage.ratio.at(signals) * p[0];
+                let below = (0..n).find(|k| !self.at_most(bound, p[*k]));
+                self.keep(below.unwrap_or(n), stage.min_tokens_to_keep.at(signals));
+            }
+            Stage::TopH(stage) => {
+                let alpha = stage.alpha.at(signals);
+                if alpha < 1.0 {
+                    let limit = stage.n.at(signals).round() as usize;
+                    let keep = self.top_h(alpha, stage.rule, limit, &p);
+                    self.keep(keep, stage.min_tokens_to_keep.at(signals));
+                }
+            }
+            other => panic!("the twin does not know {other:?}"),
+        }
+    }
+
+    /// The three rules as TOP-H states them: Γ and h are prefix sums, H(q) = ln Γ + h/Γ.
+    fn top_h(&mut self, alpha: f64, rule: TopHRule, n: usize, p: &[f64]) -> usize {
+        let n = if rule == TopHRule::Paper { p.len() } else { n.min(p.len()) };
+        let (h_n, mass_n) = (entropy(&p[..n]), p[..n].iter().sum::<f64>());
+        let (mut h, mut mass) = (0.0, 0.0);
+        for (k, p) in p[..n].iter().enumerate() {
+            h += if *p > 0.0 { -p * p.ln() } else { 0.0 };
+            mass += p;
+            let (value, bound) = match rule {
+                TopHRule::Paper => (mass.ln() + h / mass, alpha * h_n),
+                TopHRule::Ref => (h, alpha * h_n),
+                TopHRule::Hf => (h + mass * mass_n.ln(), alpha * (h_n + mass_n * mass_n.ln())),
+            };
+            if k > 0 && !self.at_most(value, bound) {
+                return k;
+            }
+        }
+        n
+    }
+}
+
+/// A small generator, so that a row can be asked for by seed: xorshift64*.
+pub struct Numbers(pub u64);
+
+impl Numbers {
+    pub fn unit(&mut self) -> f64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    pub fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
+    }
+
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, (self.unit() * (i + 1) as f64) as usize);
+        }
+    }
+
+    /// scale · (0.5 N(0,1) - ln(rank + 1) + 12), shuffled: the shape of a language model's row.
+    pub fn zipf(&mut self, vocab: usize, scale: f64) -> Vec<f32> {
+        let mut row: Vec<f32> =
+            (0..vocab).map(|rank| (scale * (0.5 * self.normal() - (rank as f64 + 1.0).ln() + 12.0)) as f32).collect();
+        self.shuffle(&mut row);
+        row
+    }
+}
+
+/// Rows on which rules differ: random, peaked, flat, tied, masked, one token, one-hot.
+pub fn rows(seed: u64) -> Vec<(&'static str, Vec<f32>)> {
+    let mut numbers = Numbers(seed.wrapping_mul(2).wrapping_add(1));
+    let mut rows = Vec::new();
+    for vocab in [2, 10, 257, 5000] {
+        rows.push(("random", (0..vocab).map(|_| (numbers.normal() * 3.0) as f32).collect()));
+        rows.push(("peaked", numbers.zipf(vocab, 3.0)));
+        rows.push(("medium", numbers.zipf(vocab, 1.2)));
+        rows.push(("flat", numbers.zipf(vocab, 0.2)));
+        rows.push(("tied", (0..vocab).map(|_| (numbers.unit() * 4.0).floor() as f32).collect()));
+        let mut masked = numbers.zipf(vocab, 1.0);
+        for logit in &mut masked[1..] {
+            if numbers.unit() < 0.6 {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
+        rows.push(("masked", masked));
+        let mut one_hot = vec![f32::NEG_INFINITY; vocab];
+        one_hot[vocab / 2] = -1.5;
+        rows.push(("one-hot", one_hot));
+        let mut dominated = numbers.zipf(vocab, 0.1);
+        dominated[vocab / 2] += 12.0;
+        rows.push(("one above many", dominated));
+    }
+    rows.push(("one token", vec![0.25]));
+    rows
+}

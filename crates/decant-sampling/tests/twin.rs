@@ -1,0 +1,240 @@
+//! Every rule at full speed against its naive f64 twin.
+
+mod support;
+
+use decant_sampling::{Coins, Isa, Sampler, SamplerSpec, Scratch, Seed, Step, TokenId};
+use support::{MARGIN, Numbers, Twin, entropy, rows};
+
+const SPECS: &[&str] = &[
+    "",
+    "temp=0",
+    "temp=0.7",
+    "temp=1.8",
+    "top_k=1",
+    "top_k=5",
+    "top_k=40",
+    "top_p=0",
+    "top_p=0.5",
+    "top_p=0.9",
+    "top_p=0.999",
+    "min_p=0.05",
+    "min_p=0.5",
+    "min_p=1",
+    "top_h=0.1",
+    "top_h=0.4",
+    "top_h=0.9",
+    "top_h=0.4:rule=hf",
+    "top_h=0.4:rule=ref",
+    "top_h=0.9:rule=hf:n=20",
+    "top_h=1:rule=ref:n=7",
+    "top_p=0.3:min_tokens_to_keep=4",
+    "top_h=0.05:min_tokens_to_keep=3",
+    "temp=0.8,top_h=0.4",
+    "temp=1.5,top_h=0.4:rule=hf,top_p=0.9",
+    "top_k=40,top_p=0.95,min_p=0.05,temp=0.8",
+    "min_p=0.02,temp=2,top_h=0.6,temp=0.5,top_k=9",
+    "temp=by_entropy(0.5..4.0->0.3..1.8),top_p=by_entropy(0.5..4.0->0.80..0.97)",
+    "temp=by_entropy(table:0.5=0.3:2=1.0:4=1.8),top_h=by_entropy(0..5->0.2..0.6:shape=sigmoid)",
+];
+
+fn close(what: &str, got: f64, expected: f64) {
+    let error = (got - expected).abs();
+    assert!(error <= 3e-6 * expected.abs() + 1e-9, "{what}: {got}, the twin has {expected}");
+}
+
+/// Runs one spec on one row on every tier and compares with the twin. Returns whether the decision was a near-tie.
+fn check(name: &str, spec: &SamplerSpec, row: &[f32]) -> bool {
+    let twin = Twin::run(spec, row);
+    let mut first: Option<(Step, Vec<TokenId>)> = None;
+    for isa in Isa::available() {
+        let sampler = Sampler::new(spec, row.len()).unwrap().with_isa(isa);
+        let mut scratch = Scratch::default();
+        let step = sampler.pick(row, &[], Coins::fixed(0.5), &mut scratch).unwrap();
+        let kept: Vec<TokenId> = scratch.kept(row).collect();
+        if let Some(first) = &first {
+            assert_eq!(first, &(step, kept.clone()), "{name}, `{spec}`: {} differs", isa.name());
+        } else {
+            first = Some((step, kept));
+        }
+    }
+    let (step, kept) = first.unwrap();
+    if twin.margin < MARGIN {
+        return true;
+    }
+    let mut expected: Vec<TokenId> = twin.tokens.iter().map(|(token, _)| *token).collect();
+    expected.sort_unstable();
+    assert_eq!(kept, expected, "{name}, `{spec}`");
+    assert_eq!(step.kept as usize, kept.len());
+    let raw = Twin::of(row).probabilities();
+    close("entropy", step.entropy, entropy(&raw));
+    close("temperature", step.temperature, twin.temperature);
+    close("kept mass", step.kept_mass, twin.kept_mass);
+    close("kept entropy", step.kept_entropy, entropy(&twin.probabilities()));
+    let place = Twin::of(row).tokens.iter().position(|(token, _)| *token == step.token).unwrap();
+    close("logprob", step.logprob, raw[place].ln());
+    false
+}
+
+#[test]
+fn every_rule_equals_its_twin() {
+    let specs: Vec<SamplerSpec> = SPECS.iter().map(|text| text.parse().unwrap()).collect();
+    let (mut cases, mut ties) = (0, 0);
+    for seed in 0..6 {
+        for (name, row) in rows(seed) {
+            for spec in &specs {
+                cases += 1;
+                ties += usize::from(check(name, spec, &row));
+            }
+        }
+    }
+    assert!(ties * 20 < cases, "{ties} of {cases} rows are near-ties: the rows test nothing");
+}
+
+#[test]
+fn huge_rows() {
+    let mut numbers = Numbers(99);
+    let mut tied = vec![1.0; 262_144];
+    tied[200_000] = 2.0;
+    for (name, row) in [("zipf", numbers.zipf(262_144, 1.0)), ("flat", numbers.zipf(262_144, 0.3)), ("tied", tied)] {
+        for spec in ["temp=1,top_h=0.4", "top_p=0.9", "min_p=0.05", "top_k=50,temp=0.7", "top_h=0.4:rule=hf", ""] {
+            check(name, &spec.parse().unwrap(), &row);
+        }
+    }
+}
+
+#[test]
+fn the_three_rules_of_top_h_differ_where_they_should() {
+    // The table of numbers that the authors' rule, the public code and transformers' warper give at alpha 0.4.
+    let zipf = |s: f64, n: usize| -> Vec<f32> { (1..=n).map(|i| (-s * (i as f64).ln()) as f32).collect() };
+    let mut peak = vec![(0.1_f64 / 1000.0).ln() as f32; 1001];
+    peak[0] = 0.9_f64.ln() as f32;
+    let table: [(Vec<f32>, [u32; 3]); 6] = [
+        (vec![0.0; 10], [2, 4, 4]),
+        (vec![0.0; 100], [6, 40, 40]),
+        (vec![0.0; 128_256], [110, 40, 40]),
+        (zipf(1.05, 32_000), [28, 8, 9]),
+        (zipf(1.5, 32_000), [5, 3, 4]),
+        (peak, [377, 1, 34]),
+    ];
+    for (row, expected) in table {
+        let kept = ["paper", "ref", "hf"].map(|rule| {
+            let spec = format!("top_h=0.4:rule={rule}").parse().unwrap();
+            let sampler = Sampler::new(&spec, row.len()).unwrap();
+            sampler.pick(&row, &[], Coins::fixed(0.0), &mut Scratch::default()).unwrap().kept
+        });
+        assert_eq!(kept, expected, "a row of {}", row.len());
+    }
+}
+
+#[test]
+fn transformers_own_unit_test_passes_under_all_three() {
+    for (p, alpha, kept) in [
+        ([0.97, 0.01, 0.01, 0.01], 0.3, 1),
+        ([0.4, 0.3, 0.2, 0.1], 0.7, 2),
+        ([0.25; 4], 1.0, 4),
+        ([0.75, 0.25, 0.0, 0.0], 0.4, 1),
+    ] {
+        let row = p.map(|p: f64| p.ln() as f32);
+        for rule in ["paper", "ref", "hf"] {
+            let spec = format!("top_h={alpha}:rule={rule}").parse().unwrap();
+            let sampler = Sampler::new(&spec, 4).unwrap();
+            let step = sampler.pick(&row, &[], Coins::fixed(0.0), &mut Scratch::default()).unwrap();
+            assert_eq!(step.kept, kept, "{rule}, {p:?}");
+        }
+    }
+}
+
+/// Sweeps a grid of coins and compares each draw with the twin's inverse CDF in token order.
+#[test]
+fn every_coin_draws_the_token_that_it_should() {
+    const COINS: usize = 4096;
+    for (name, row) in rows(3) {
+        for spec in ["", "temp=0.6", "temp=0.8,top_h=0.4", "top_p=0.9", "top_k=7,temp=1.4", "temp=0"] {
+            let spec: SamplerSpec = spec.parse().unwrap();
+            let twin = Twin::run(&spec, &row);
+            if twin.margin < MARGIN {
+                continue;
+            }
+            let mut law: Vec<(TokenId, f64)> =
+                twin.tokens.iter().zip(twin.probabilities()).map(|((token, _), p)| (*token, p)).collect();
+            law.sort_unstable_by_key(|(token, _)| *token);
+            let sampler = Sampler::new(&spec, row.len()).unwrap();
+            let mut scratch = Scratch::default();
+            let (mut place, mut below) = (0, 0.0);
+            for i in 0..COINS {
+                let coin = (i as f64 + 0.5) / COINS as f64;
+                while place + 1 < law.len() && below + law[place].1 <= coin {
+                    below += law[place].1;
+                    place += 1;
+                }
+                let near_edge = (coin - below).abs().min((coin - below - law[place].1).abs()) < MARGIN;
+                let step = sampler.pick(&row, &[], Coins::fixed(coin), &mut scratch).unwrap();
+                assert!(near_edge || step.token == law[place].0, "{name}, `{spec}`, coin {coin}");
+            }
+        }
+    }
+}
+
+#[test]
+fn masking_and_drawing_see_the_same_tokens() {
+    for (name, row) in rows(5) {
+        for spec in SPECS {
+            let spec: SamplerSpec = spec.parse().unwrap();
+            let sampler = Sampler::new(&spec, row.len()).unwrap();
+            let mut scratch = Scratch::default();
+            let step = sampler.pick(&row, &[], Seed(1).coins(0, 0), &mut scratch).unwrap();
+            let kept: Vec<TokenId> = scratch.kept(&row).collect();
+            let mut masked = row.clone();
+            let left = sampler.mask(&mut masked, &[], &mut scratch).unwrap();
+            let finite: Vec<TokenId> = (0..).zip(&masked).filter(|(_, l)| l.is_finite()).map(|(t, _)| t).collect();
+            assert_eq!(finite, kept, "{name}, `{spec}`");
+            assert_eq!((left.kept, left.kept_mass, left.kept_entropy), (step.kept, step.kept_mass, step.kept_entropy));
+            // Drawing from the masked row at T = 1 is drawing from the distribution meant.
+            let law = Twin::of(&masked);
+            close("kept entropy", step.kept_entropy, entropy(&law.probabilities()));
+        }
+    }
+}
+
+#[test]
+fn a_used_scratch_changes_nothing() {
+    let specs = ["temp=1,top_h=0.4", "top_p=0.9", "temp=1.3", "top_k=3"];
+    let rows: Vec<Vec<f32>> = rows(8).into_iter().map(|(_, row)| row).collect();
+    let mut used = Scratch::default();
+    for row in &rows {
+        for spec in specs {
+            let sampler = Sampler::new(&spec.parse().unwrap(), row.len()).unwrap();
+            let coins = Seed(5).coins(0, 3);
+            let fresh = sampler.pick(row, &[], coins, &mut Scratch::default()).unwrap();
+            assert_eq!(sampler.pick(row, &[], coins, &mut used).unwrap(), fresh);
+        }
+    }
+}
+
+#[test]
+fn a_batch_gives_the_steps_of_single_rows() {
+    let rows = rows(11);
+    let samplers: Vec<Sampler> = rows
+        .iter()
+        .zip(SPECS.iter().cycle())
+        .map(|((_, row), spec)| Sampler::new(&spec.parse().unwrap(), row.len()).unwrap())
+        .collect();
+    let picks: Vec<decant_sampling::Pick> = rows
+        .iter()
+        .zip(&samplers)
+        .enumerate()
+        .map(|(i, ((_, row), sampler))| decant_sampling::Pick {
+            sampler,
+            row,
+            history: &[],
+            coins: Seed(3).coins(i as u32, 0),
+        })
+        .collect();
+    let mut steps = Vec::new();
+    Sampler::pick_batch(&picks, &mut Scratch::default(), &mut steps);
+    assert_eq!(steps.len(), picks.len());
+    for (step, pick) in steps.iter().zip(&picks) {
+        let alone = pick.sampler.pick(pick.row, &[], pick.coins, &mut Scratch::default());
+        assert_eq!(step, &alone);
+    }
+}
