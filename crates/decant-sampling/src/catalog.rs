@@ -1,6 +1,7 @@
 //! The catalog: every stage's names, ranges and properties, as data. Parsing, printing, checks, the JSON Schema and the
 //! generated documentation all read it.
 
+use crate::ranked::Truncate;
 use crate::schedule::{Number, Schedule};
 use crate::spec::At;
 use crate::spec::build::{Param, Params};
@@ -36,6 +37,10 @@ macro_rules! stages {
 
             pub(crate) fn write(&self) -> Params {
                 match self { $(Stage::$Type(stage) => stage.write(),)* }
+            }
+
+            pub(crate) fn effect(&self) -> Effect<'_> {
+                match self { $(Stage::$Type(stage) => stage.effect(),)* }
             }
         }
 
@@ -234,4 +239,15 @@ pub(crate) trait StageDef: Sized {
 
     /// The inverse of [`StageDef::read`].
     fn write(&self) -> Params;
+
+    /// What it does to a row.
+    fn effect(&self) -> Effect<'_>;
+}
+
+/// The ways in which a stage acts.
+pub(crate) enum Effect<'a> {
+    /// Divides the logits by this.
+    Temperature(&'a Schedule),
+    /// Keeps a prefix of the ranked survivors.
+    Truncation(&'a dyn Truncate),
 }

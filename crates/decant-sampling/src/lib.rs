@@ -4,9 +4,9 @@
 //! and pure: equal row bits, spec, seed, stream and position give the equal token on every machine.
 
 mod catalog;
-#[allow(unused)]
 mod entropy;
 mod logits;
+mod ranked;
 mod sampler;
 mod schedule;
 mod schema;
@@ -18,7 +18,9 @@ pub use catalog::{Field, Kind, Range, Stage, StageInfo, catalog, find_stage};
 pub use decant_kernels::{Isa, IsaName};
 pub use entropy::EntropyStats;
 pub use logits::{Logits, RowError, TokenId};
-pub use sampler::{Kept, Sampler, Scratch, Step};
+pub use ranked::{Prefix, Ranked, Truncate};
+pub use sampler::{Kept, Pick, Sampler, Scratch, Step};
 pub use schedule::{Schedule, Shape, Signal, Signals};
 pub use seed::{Coins, Seed};
 pub use spec::{At, SamplerSpec, SpecError, SpecValue};
+pub use stages::TopHRule;

@@ -85,7 +85,12 @@ impl<'a> Logits<'a> {
 
     /// The statistics of softmax(beta · l); the blocks' shares of Σe^x, without the top token's 1, go to `block_sums`.
     pub(crate) fn survey(&self, beta: f64, block_sums: &mut Vec<f64>) -> EntropyStats {
-        let sums = rows::moments(self.isa, self.row, self.top as usize, beta as f32, block_sums);
-        EntropyStats::new(f64::from(self.top_logit()) * beta, self.support, sums.0)
+        let rounded = beta as f32;
+        let rows::Moments([s0, s1, s2]) = rows::moments(self.isa, self.row, self.top as usize, rounded, block_sums);
+        // The kernel's beta is an f32. Rounding scaled every x alike, so the errors do not cancel; to first order they are
+        // the next moments: d/dβ Σe^x = Σx e^x / β, and so on.
+        let missing = beta / f64::from(rounded) - 1.0;
+        let sums = [s0 + missing * s1, s1 + missing * (s1 + s2), s2 * (1.0 + 2.0 * missing)];
+        EntropyStats::new(f64::from(self.top_logit()) * beta, self.support, sums)
     }
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use decant_sampling::{Coins, Isa, Sampler, SamplerSpec, Scratch, Seed, Step, TokenId};
-use support::{MARGIN, Numbers, Twin, entropy, rows};
+use support::{MARGIN, Numbers, Twin, rows};
 
 const SPECS: &[&str] = &[
     "",
@@ -65,13 +65,13 @@ fn check(name: &str, spec: &SamplerSpec, row: &[f32]) -> bool {
     expected.sort_unstable();
     assert_eq!(kept, expected, "{name}, `{spec}`");
     assert_eq!(step.kept as usize, kept.len());
-    let raw = Twin::of(row).probabilities();
-    close("entropy", step.entropy, entropy(&raw));
+    let raw = Twin::of(row);
+    close("entropy", step.entropy, raw.entropy());
     close("temperature", step.temperature, twin.temperature);
     close("kept mass", step.kept_mass, twin.kept_mass);
-    close("kept entropy", step.kept_entropy, entropy(&twin.probabilities()));
-    let place = Twin::of(row).tokens.iter().position(|(token, _)| *token == step.token).unwrap();
-    close("logprob", step.logprob, raw[place].ln());
+    close("kept entropy", step.kept_entropy, twin.entropy());
+    let place = raw.tokens.iter().position(|(token, _)| *token == step.token).unwrap();
+    close("logprob", step.logprob, raw.log_probabilities()[place]);
     false
 }
 
@@ -79,7 +79,7 @@ fn check(name: &str, spec: &SamplerSpec, row: &[f32]) -> bool {
 fn every_rule_equals_its_twin() {
     let specs: Vec<SamplerSpec> = SPECS.iter().map(|text| text.parse().unwrap()).collect();
     let (mut cases, mut ties) = (0, 0);
-    for seed in 0..6 {
+    for seed in 0..3 {
         for (name, row) in rows(seed) {
             for spec in &specs {
                 cases += 1;
@@ -147,8 +147,8 @@ fn transformers_own_unit_test_passes_under_all_three() {
 /// Sweeps a grid of coins and compares each draw with the twin's inverse CDF in token order.
 #[test]
 fn every_coin_draws_the_token_that_it_should() {
-    const COINS: usize = 4096;
     for (name, row) in rows(3) {
+        let coins = if row.len() > 1000 { 128 } else { 2048 };
         for spec in ["", "temp=0.6", "temp=0.8,top_h=0.4", "top_p=0.9", "top_k=7,temp=1.4", "temp=0"] {
             let spec: SamplerSpec = spec.parse().unwrap();
             let twin = Twin::run(&spec, &row);
@@ -161,8 +161,8 @@ fn every_coin_draws_the_token_that_it_should() {
             let sampler = Sampler::new(&spec, row.len()).unwrap();
             let mut scratch = Scratch::default();
             let (mut place, mut below) = (0, 0.0);
-            for i in 0..COINS {
-                let coin = (i as f64 + 0.5) / COINS as f64;
+            for i in 0..coins {
+                let coin = (i as f64 + 0.5) / coins as f64;
                 while place + 1 < law.len() && below + law[place].1 <= coin {
                     below += law[place].1;
                     place += 1;
@@ -191,7 +191,7 @@ fn masking_and_drawing_see_the_same_tokens() {
             assert_eq!((left.kept, left.kept_mass, left.kept_entropy), (step.kept, step.kept_mass, step.kept_entropy));
             // Drawing from the masked row at T = 1 is drawing from the distribution meant.
             let law = Twin::of(&masked);
-            close("kept entropy", step.kept_entropy, entropy(&law.probabilities()));
+            close("kept entropy", step.kept_entropy, law.entropy());
         }
     }
 }

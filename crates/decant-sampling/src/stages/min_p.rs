@@ -2,8 +2,10 @@
 
 use super::MIN_TOKENS_TO_KEEP;
 use crate::Schedule;
+use crate::catalog::Effect;
 use crate::catalog::{Field, Kind, Range, StageDef, StageInfo};
 use crate::spec::build::Params;
+use crate::{Ranked, Truncate};
 
 /// Keeps the tokens that are not too improbable beside the most probable one.
 ///
@@ -55,5 +57,20 @@ impl StageDef for MinP {
 
     fn write(&self) -> Params {
         Params::numbers([("value", &self.ratio), ("min_tokens_to_keep", &self.min_tokens_to_keep)])
+    }
+
+    fn effect(&self) -> Effect<'_> {
+        Effect::Truncation(self)
+    }
+}
+
+impl Truncate for MinP {
+    fn keep(&self, ranked: &mut Ranked<'_>) -> usize {
+        let floor = self.ratio.at(ranked.signals()) * ranked.max_prob();
+        ranked.longest(|prefix| prefix.last_prob() >= floor)
+    }
+
+    fn min_tokens_to_keep(&self) -> &Schedule {
+        &self.min_tokens_to_keep
     }
 }

@@ -1,6 +1,7 @@
 //! `temp`: temperature.
 
 use crate::Schedule;
+use crate::catalog::Effect;
 use crate::catalog::{Field, Kind, Range, StageDef, StageInfo};
 use crate::spec::build::Params;
 
@@ -51,5 +52,9 @@ impl StageDef for Temp {
 
     fn write(&self) -> Params {
         Params::numbers([("value", &self.t)])
+    }
+
+    fn effect(&self) -> Effect<'_> {
+        Effect::Temperature(&self.t)
     }
 }

@@ -2,8 +2,10 @@
 
 use super::MIN_TOKENS_TO_KEEP;
 use crate::Schedule;
+use crate::catalog::Effect;
 use crate::catalog::{Field, Kind, Range, StageDef, StageInfo};
 use crate::spec::build::Params;
+use crate::{Ranked, Truncate};
 
 /// Keeps the longest prefix whose entropy stays within a share of the whole distribution's.
 ///
@@ -109,5 +111,32 @@ impl StageDef for TopH {
     fn write(&self) -> Params {
         let numbers = [("value", &self.alpha), ("n", &self.n), ("min_tokens_to_keep", &self.min_tokens_to_keep)];
         Params::numbers(numbers).choice("rule", self.rule as usize)
+    }
+
+    fn effect(&self) -> Effect<'_> {
+        Effect::Truncation(self)
+    }
+}
+
+impl Truncate for TopH {
+    fn keep(&self, ranked: &mut Ranked<'_>) -> usize {
+        let alpha = self.alpha.at(ranked.signals());
+        if alpha >= 1.0 {
+            return ranked.len();
+        }
+        if self.rule == TopHRule::Paper {
+            let bound = alpha * ranked.entropy();
+            return ranked.longest(|prefix| prefix.entropy() <= bound);
+        }
+        let n = self.n.count_at(ranked.signals());
+        let top = ranked.prefix(n);
+        // h_k as a share of what `hf` renormalises by, the top n, or of what `ref` does not, everything.
+        let whole = if self.rule == TopHRule::Hf { top.mass() } else { 1.0 };
+        let bound = alpha * top.partial_entropy(whole);
+        ranked.longest(|prefix| prefix.len() <= top.len() && prefix.partial_entropy(whole) <= bound)
+    }
+
+    fn min_tokens_to_keep(&self) -> &Schedule {
+        &self.min_tokens_to_keep
     }
 }

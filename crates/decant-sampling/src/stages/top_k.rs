@@ -2,8 +2,10 @@
 
 use super::MIN_TOKENS_TO_KEEP;
 use crate::Schedule;
+use crate::catalog::Effect;
 use crate::catalog::{Field, Kind, Range, StageDef, StageInfo};
 use crate::spec::build::Params;
+use crate::{Ranked, Truncate};
 
 /// Keeps the k most probable tokens.
 ///
@@ -57,5 +59,22 @@ impl StageDef for TopK {
 
     fn write(&self) -> Params {
         Params::numbers([("value", &self.k), ("min_tokens_to_keep", &self.min_tokens_to_keep)])
+    }
+
+    fn effect(&self) -> Effect<'_> {
+        Effect::Truncation(self)
+    }
+}
+
+impl Truncate for TopK {
+    fn keep(&self, ranked: &mut Ranked<'_>) -> usize {
+        match self.k.count_at(ranked.signals()) {
+            0 => ranked.len(),
+            k => k,
+        }
+    }
+
+    fn min_tokens_to_keep(&self) -> &Schedule {
+        &self.min_tokens_to_keep
     }
 }

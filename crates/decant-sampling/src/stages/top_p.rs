@@ -2,8 +2,10 @@
 
 use super::MIN_TOKENS_TO_KEEP;
 use crate::Schedule;
+use crate::catalog::Effect;
 use crate::catalog::{Field, Kind, Range, StageDef, StageInfo};
 use crate::spec::build::Params;
+use crate::{Ranked, Truncate};
 
 /// Keeps the nucleus: the shortest prefix that holds mass p.
 ///
@@ -52,5 +54,22 @@ impl StageDef for TopP {
 
     fn write(&self) -> Params {
         Params::numbers([("value", &self.p), ("min_tokens_to_keep", &self.min_tokens_to_keep)])
+    }
+
+    fn effect(&self) -> Effect<'_> {
+        Effect::Truncation(self)
+    }
+}
+
+impl Truncate for TopP {
+    fn keep(&self, ranked: &mut Ranked<'_>) -> usize {
+        match self.p.at(ranked.signals()) {
+            1.0 => ranked.len(),
+            p => ranked.shortest(|prefix| prefix.mass() >= p),
+        }
+    }
+
+    fn min_tokens_to_keep(&self) -> &Schedule {
+        &self.min_tokens_to_keep
     }
 }

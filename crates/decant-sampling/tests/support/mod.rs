@@ -17,15 +17,16 @@ pub struct Twin {
     pub margin: f64,
 }
 
-pub fn softmax(logits: impl Iterator<Item = f64> + Clone) -> Vec<f64> {
-    let max = logits.clone().fold(f64::NEG_INFINITY, f64::max);
-    let weights: Vec<f64> = logits.map(|l| (l - max).exp()).collect();
-    let z: f64 = weights.iter().sum();
-    weights.iter().map(|w| w / z).collect()
+/// ln softmax of logits in falling order. The others are summed from the smallest up, apart from the top one's 1, or a
+/// peaked row's whole tail would be rounded away.
+pub fn log_softmax(logits: &[f64]) -> Vec<f64> {
+    let rest: f64 = logits[1..].iter().rev().map(|l| (l - logits[0]).exp()).sum();
+    logits.iter().map(|l| l - logits[0] - rest.ln_1p()).collect()
 }
 
-pub fn entropy(p: &[f64]) -> f64 {
-    p.iter().filter(|p| **p > 0.0).map(|p| -p * p.ln()).sum()
+/// -Σ p ln p from ln p, in falling order.
+pub fn entropy(log_p: &[f64]) -> f64 {
+    log_p.iter().rev().map(|log_p| -log_p.exp() * log_p).sum()
 }
 
 impl Twin {
@@ -36,8 +37,20 @@ impl Twin {
         Twin { tokens, temperature: 1.0, kept_mass: 1.0, margin: f64::INFINITY }
     }
 
+    fn logits(&self) -> Vec<f64> {
+        self.tokens.iter().map(|(_, logit)| *logit).collect()
+    }
+
+    pub fn log_probabilities(&self) -> Vec<f64> {
+        log_softmax(&self.logits())
+    }
+
     pub fn probabilities(&self) -> Vec<f64> {
-        softmax(self.tokens.iter().map(|(_, l)| *l))
+        self.log_probabilities().iter().map(|log_p| log_p.exp()).collect()
+    }
+
+    pub fn entropy(&self) -> f64 {
+        entropy(&self.log_probabilities())
     }
 
     /// Whether `value <= bound`, remembering how close it was.
@@ -116,21 +129,20 @@ impl Twin {
         }
     }
 
-    /// The three rules as TOP-H states them: Γ and h are prefix sums, H(q) = ln Γ + h/Γ.
+    /// The three rules, each prefix's entropy from its definition.
     fn top_h(&mut self, alpha: f64, rule: TopHRule, n: usize, p: &[f64]) -> usize {
         let n = if rule == TopHRule::Paper { p.len() } else { n.min(p.len()) };
-        let (h_n, mass_n) = (entropy(&p[..n]), p[..n].iter().sum::<f64>());
-        let (mut h, mut mass) = (0.0, 0.0);
-        for (k, p) in p[..n].iter().enumerate() {
-            h += if *p > 0.0 { -p * p.ln() } else { 0.0 };
-            mass += p;
-            let (value, bound) = match rule {
-                TopHRule::Paper => (mass.ln() + h / mass, alpha * h_n),
-                TopHRule::Ref => (h, alpha * h_n),
-                TopHRule::Hf => (h + mass * mass_n.ln(), alpha * (h_n + mass_n * mass_n.ln())),
+        // `hf` renormalises to the top n first; `ref` sums -p ln p as it stands.
+        let logits = self.logits();
+        let log_p = if rule == TopHRule::Hf { log_softmax(&logits[..n]) } else { log_softmax(&logits) };
+        let bound = alpha * entropy(&log_p[..n]);
+        for k in 2..=n {
+            let value = match rule {
+                TopHRule::Paper => entropy(&log_softmax(&logits[..k])),
+                TopHRule::Ref | TopHRule::Hf => entropy(&log_p[..k]),
             };
-            if k > 0 && !self.at_most(value, bound) {
-                return k;
+            if !self.at_most(value, bound) {
+                return k - 1;
             }
         }
         n
