@@ -1,0 +1,96 @@
+//! A model and a trace small enough to be read, for the tests of this crate.
+
+use crate::{
+    Decoder, FORMAT, Feed, Header, LanguageModel, Limits, ModelError, ModelId, Piece, Rows, TopToken, Trace, TraceStep,
+    alternatives,
+};
+use decant_sampling::{Logits, Sampler, Seed, TokenId};
+
+/// A model whose row is a hash of the whole context, in a cache that is the context itself.
+#[derive(Debug)]
+pub struct Hashed;
+
+impl Hashed {
+    pub const VOCAB: usize = 20;
+    pub const CONTEXT: usize = 300;
+
+    pub fn row(context: &[TokenId]) -> Vec<f32> {
+        let mix = |hash: u64, token: u64| (hash ^ token).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
+        let hash = context.iter().fold(1, |hash, &token| mix(hash, u64::from(token)));
+        (0..Self::VOCAB as u64).map(|token| (mix(hash, token) % 97) as f32 / 16.0).collect()
+    }
+}
+
+impl LanguageModel for Hashed {
+    type Cache = Vec<TokenId>;
+
+    fn vocab(&self) -> usize {
+        Self::VOCAB
+    }
+
+    fn context(&self) -> usize {
+        Self::CONTEXT
+    }
+
+    fn empty(&self) -> Self::Cache {
+        Vec::new()
+    }
+
+    fn len(&self, cache: &Self::Cache) -> usize {
+        cache.len()
+    }
+
+    fn rewind(&self, cache: &mut Self::Cache, len: usize) {
+        cache.truncate(len);
+    }
+
+    fn feed_all(&self, batch: &mut [Feed<'_, Self::Cache>]) -> Result<Vec<Rows>, ModelError> {
+        for feed in &*batch {
+            let needed = feed.cache.len() + feed.tokens.len();
+            if needed > Self::CONTEXT {
+                return Err(ModelError::Context { needed, context: Self::CONTEXT });
+            }
+        }
+        let feed_one = |feed: &mut Feed<'_, Self::Cache>| {
+            let mut rows = Vec::new();
+            for &token in feed.tokens {
+                feed.cache.push(token);
+                rows.extend(Self::row(feed.cache));
+            }
+            rows.drain(..rows.len() - feed.want.rows(feed.tokens.len()) * Self::VOCAB);
+            Rows::new(rows, Self::VOCAB)
+        };
+        Ok(batch.iter_mut().map(feed_one).collect())
+    }
+}
+
+/// A trace of eight tokens, spelt a, b, c, ..
+pub fn recorded(seed: u64) -> Trace {
+    let limits = Limits { max_tokens: 8, ends: vec![], ignore_eos: false };
+    let header = Header {
+        format: FORMAT,
+        version: "0.0.0".to_owned(),
+        model: ModelId { source: "hashed".to_owned(), hash: "none".to_owned() },
+        sampler: "temp=1.5,top_p=0.9".parse().unwrap(),
+        seed,
+        stream: 3,
+        prompt: "bc".to_owned(),
+        prompt_ids: vec![1, 2],
+        limits: limits.clone(),
+        stop: vec![],
+    };
+    let piece = |token: TokenId| [b'a' + token as u8];
+    let decoder = Decoder::new(&Hashed, Sampler::new(&header.sampler, Hashed::VOCAB).unwrap(), limits).unwrap();
+    let mut state = decoder.start(&header.prompt_ids, Seed(seed), header.stream).unwrap();
+    let mut steps = Vec::new();
+    while let Some(step) = decoder.step(&mut state).unwrap() {
+        let top = alternatives(Logits::new(state.row()).unwrap(), 3);
+        steps.push(TraceStep {
+            position: steps.len(),
+            step,
+            piece: Piece::new(piece(step.token)),
+            top: top.into_iter().map(|top| TopToken::new(top, piece(top.token))).collect(),
+        });
+    }
+    Trace { header, steps, finish: decoder.finish(&state) }
+}
