@@ -137,24 +137,30 @@ mod avx2 {
     #[derive(Clone, Copy)]
     pub(crate) struct Avx2(__m256, __m256);
 
-    impl Avx2 {
-        #[inline(always)]
-        fn zip(self, other: Self, f: impl Fn(__m256, __m256) -> __m256) -> Self {
-            Avx2(f(self.0, other.0), f(self.1, other.1))
-        }
+    // Macros, not closures: a closure compiled by itself would not have the caller's instructions.
 
-        /// The fixed tree of `Lanes::sum`: `wide` on eight lanes, then `narrow` on four, two, one.
-        #[inline(always)]
-        fn tree(self, wide: impl Fn(__m256, __m256) -> __m256, narrow: impl Fn(__m128, __m128) -> __m128) -> f32 {
-            let eight = wide(self.0, self.1);
+    /// One instruction on both halves.
+    macro_rules! both {
+        ($op:ident, $a:expr, $b:expr) => {
+            // SAFETY: reached only with AVX2 (see the trait).
+            unsafe { Avx2($op($a.0, $b.0), $op($a.1, $b.1)) }
+        };
+    }
+
+    /// The fixed tree of `Lanes::sum`: `$wide` on eight lanes, then `$narrow` on four, two, one.
+    macro_rules! tree {
+        ($wide:ident, $narrow:ident, $a:expr) => {
             // SAFETY: reached only with AVX2 (see the trait).
             unsafe {
-                let four = narrow(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
-                let two = narrow(four, _mm_movehl_ps(four, four));
-                _mm_cvtss_f32(narrow(two, _mm_shuffle_ps::<1>(two, two)))
+                let eight = $wide($a.0, $a.1);
+                let four = $narrow(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+                let two = $narrow(four, _mm_movehl_ps(four, four));
+                _mm_cvtss_f32($narrow(two, _mm_shuffle_ps::<1>(two, two)))
             }
-        }
+        };
+    }
 
+    impl Avx2 {
         #[inline(always)]
         fn bits(low: __m256, high: __m256) -> u16 {
             // SAFETY: reached only with AVX2 (see the trait).
@@ -187,18 +193,15 @@ mod avx2 {
         }
         #[inline(always)]
         fn add(self, other: Self) -> Self {
-            // SAFETY: see `splat`.
-            self.zip(other, |a, b| unsafe { _mm256_add_ps(a, b) })
+            both!(_mm256_add_ps, self, other)
         }
         #[inline(always)]
         fn sub(self, other: Self) -> Self {
-            // SAFETY: see `splat`.
-            self.zip(other, |a, b| unsafe { _mm256_sub_ps(a, b) })
+            both!(_mm256_sub_ps, self, other)
         }
         #[inline(always)]
         fn mul(self, other: Self) -> Self {
-            // SAFETY: see `splat`.
-            self.zip(other, |a, b| unsafe { _mm256_mul_ps(a, b) })
+            both!(_mm256_mul_ps, self, other)
         }
         #[inline(always)]
         fn mul_add(self, factor: Self, term: Self) -> Self {
@@ -207,8 +210,7 @@ mod avx2 {
         }
         #[inline(always)]
         fn max(self, other: Self) -> Self {
-            // SAFETY: see `splat`.
-            self.zip(other, |a, b| unsafe { _mm256_max_ps(a, b) })
+            both!(_mm256_max_ps, self, other)
         }
         #[inline(always)]
         fn zero_unless_at_least(self, key: Self, bound: Self) -> Self {
@@ -222,14 +224,13 @@ mod avx2 {
         }
         #[inline(always)]
         fn exp2_of_rounded(self) -> Self {
-            let half = |x| {
-                // SAFETY: see `splat`.
-                unsafe {
-                    let exponent = _mm256_slli_epi32::<23>(_mm256_castps_si256(x));
-                    _mm256_castsi256_ps(_mm256_add_epi32(exponent, _mm256_set1_epi32(127 << 23)))
-                }
-            };
-            Avx2(half(self.0), half(self.1))
+            // SAFETY: see `splat`.
+            unsafe {
+                let bias = _mm256_set1_epi32(127 << 23);
+                let low = _mm256_add_epi32(_mm256_slli_epi32::<23>(_mm256_castps_si256(self.0)), bias);
+                let high = _mm256_add_epi32(_mm256_slli_epi32::<23>(_mm256_castps_si256(self.1)), bias);
+                Avx2(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high))
+            }
         }
         #[inline(always)]
         fn at_least(self, bound: Self) -> u16 {
@@ -247,13 +248,11 @@ mod avx2 {
         }
         #[inline(always)]
         fn sum(self) -> f32 {
-            // SAFETY: see `splat`.
-            self.tree(|a, b| unsafe { _mm256_add_ps(a, b) }, |a, b| unsafe { _mm_add_ps(a, b) })
+            tree!(_mm256_add_ps, _mm_add_ps, self)
         }
         #[inline(always)]
         fn largest(self) -> f32 {
-            // SAFETY: see `splat`.
-            self.tree(|a, b| unsafe { _mm256_max_ps(a, b) }, |a, b| unsafe { _mm_max_ps(a, b) })
+            tree!(_mm256_max_ps, _mm_max_ps, self)
         }
     }
 }

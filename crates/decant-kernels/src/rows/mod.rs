@@ -20,16 +20,16 @@ use crate::lanes::LANES;
 /// Tokens in a block. Inside a block sums run in f32 lanes, sixteen terms a lane; across blocks in f64.
 pub const BLOCK: usize = 256;
 
-/// Runs `f` over the row's blocks as slices of sixteen; the last block is filled up with `pad`.
+/// The row's block of this index as slices of sixteen; the last block is filled up with -inf, in `padded`.
+///
+/// Loops call it block by block: a closure handed to a loop here would be compiled without the tier's instructions.
 #[inline(always)]
-fn for_each_block(row: &[f32], pad: f32, mut f: impl FnMut(usize, &[[f32; LANES]])) {
-    let (blocks, rest) = row.as_chunks::<BLOCK>();
-    for (index, block) in blocks.iter().enumerate() {
-        f(index, block.as_chunks().0);
+fn block<'a>(row: &'a [f32], index: usize, padded: &'a mut [f32; BLOCK]) -> &'a [[f32; LANES]] {
+    let rest = &row[index * BLOCK..];
+    if let Some(whole) = rest.first_chunk::<BLOCK>() {
+        return whole.as_chunks().0;
     }
-    if !rest.is_empty() {
-        let mut last = [pad; BLOCK];
-        last[..rest.len()].copy_from_slice(rest);
-        f(blocks.len(), last.as_chunks().0);
-    }
+    padded.fill(f32::NEG_INFINITY);
+    padded[..rest.len()].copy_from_slice(rest);
+    padded.as_chunks().0
 }

@@ -1,7 +1,7 @@
 //! The second pass: exponential sums.
 
 use super::exp::exp_lanes;
-use super::{BLOCK, for_each_block};
+use super::{BLOCK, block};
 use crate::Isa;
 use crate::lanes::{Lanes, dispatch};
 
@@ -25,24 +25,23 @@ pub fn moments(isa: Isa, row: &[f32], top: usize, beta: f32, block_sums: &mut Ve
 
 #[inline(always)]
 fn sums<L: Lanes>(row: &[f32], top: usize, beta: f32, block_sums: &mut Vec<f64>) -> Moments {
-    // The top's block is summed apart, from a copy in which the top is forbidden: the loop itself then has no case.
-    let (top_block, top_lane) = (top / BLOCK, top % BLOCK);
-    let start = top_block * BLOCK;
-    let end = (start + BLOCK).min(row.len());
-    let mut without_top = [f32::NEG_INFINITY; BLOCK];
-    without_top[..end - start].copy_from_slice(&row[start..end]);
-    without_top[top_lane] = f32::NEG_INFINITY;
-
-    let largest = row[top];
-    let mut total = [0.0; 3];
-    for_each_block(row, f32::NEG_INFINITY, |index, block| {
-        let block = if index == top_block { without_top.as_chunks().0 } else { block };
-        let sums = block_sums_of::<L>(block, largest, beta);
+    // The top's block is summed from a copy in which the top is forbidden: the loop over it then has no case.
+    let (top_block, largest) = (top / BLOCK, row[top]);
+    let (mut total, mut copy) = ([0.0; 3], [0.0; BLOCK]);
+    for index in 0..row.len().div_ceil(BLOCK) {
+        let sums = if index == top_block {
+            let mut without_top = [f32::NEG_INFINITY; BLOCK];
+            without_top.as_chunks_mut().0.copy_from_slice(block(row, index, &mut copy));
+            without_top[top % BLOCK] = f32::NEG_INFINITY;
+            block_sums_of::<L>(without_top.as_chunks().0, largest, beta)
+        } else {
+            block_sums_of::<L>(block(row, index, &mut copy), largest, beta)
+        };
         for (total, sum) in total.iter_mut().zip(sums) {
             *total += sum;
         }
         block_sums.push(sums[0]);
-    });
+    }
     Moments(total)
 }
 
@@ -60,5 +59,5 @@ fn block_sums_of<L: Lanes>(block: &[[f32; crate::lanes::LANES]], largest: f32, b
         s1 = s1.add(xe);
         s2 = x.mul_add(xe, s2);
     }
-    [s0, s1, s2].map(|s| f64::from(s.sum()))
+    [f64::from(s0.sum()), f64::from(s1.sum()), f64::from(s2.sum())]
 }

@@ -1,6 +1,6 @@
 //! The first pass: is this a row of logits, and how high does each block reach?
 
-use super::{BLOCK, for_each_block};
+use super::{BLOCK, block};
 use crate::Isa;
 use crate::lanes::{LANES, Lanes, dispatch};
 
@@ -46,11 +46,11 @@ pub fn scan(isa: Isa, row: &[f32], block_max: &mut Vec<f32>) -> Result<Scan, Not
 /// nothing).
 #[inline(always)]
 fn maxima<L: Lanes>(row: &[f32], block_max: &mut Vec<f32>) -> (bool, usize) {
-    let (mut bad, mut support) = (0, 0);
-    for_each_block(row, f32::NEG_INFINITY, |_, block| {
+    let (mut bad, mut support, mut padded) = (0, 0, [0.0; BLOCK]);
+    for index in 0..row.len().div_ceil(BLOCK) {
         // Two chains, so that one's latency hides behind the other's.
         let mut largest = [L::splat(f32::NEG_INFINITY); 2];
-        for pair in block.as_chunks::<2>().0 {
+        for pair in block(row, index, &mut padded).as_chunks::<2>().0 {
             for (largest, sixteen) in largest.iter_mut().zip(pair) {
                 let logits = L::load(sixteen);
                 bad |= logits.not_below(L::splat(f32::INFINITY));
@@ -59,7 +59,7 @@ fn maxima<L: Lanes>(row: &[f32], block_max: &mut Vec<f32>) -> (bool, usize) {
             }
         }
         block_max.push(largest[0].max(largest[1]).largest());
-    });
+    }
     (bad != 0, support)
 }
 
