@@ -35,7 +35,7 @@ fn rows() -> Vec<Vec<f32>> {
 }
 
 fn top(row: &[f32]) -> usize {
-    (0..row.len()).rev().max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap()
+    (0..row.len()).rev().max_by(|a, b| row[*a].partial_cmp(&row[*b]).unwrap()).unwrap()
 }
 
 fn others() -> Vec<Isa> {
