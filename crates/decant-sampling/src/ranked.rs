@@ -312,8 +312,7 @@ impl<'s> Ranked<'s> {
         }
     }
 
-    /// Gathers the next part of the ranking from the row: first about as many tokens as there are blocks, then those
-    /// twice as far below the top as before.
+    /// Gathers more of the ranking from the row: first a few tokens, then those up to twice as far below the top as before.
     fn deepen(&mut self) {
         let top = f64::from(self.logits.top_logit());
         let bound = match self.buffers.reach {
@@ -386,8 +385,8 @@ fn weight(beta: f64, top: f32, logit: f32) -> f64 {
 /// summed, and must not change with the compiler's version.
 fn partition(candidates: &mut [Candidate]) -> usize {
     let last = candidates.len() - 1;
-    // The median of three scattered places, so that no ordinary pattern is a bad case.
-    let place = |k: usize| k.wrapping_mul(0x9E37_79B9).wrapping_add(last) % candidates.len();
+    // The median of three scattered places, so that no ordinary pattern is a bad case. In u64: the same on 32 bits.
+    let place = |k: u64| ((k * 0x9E37_79B9 + last as u64) % candidates.len() as u64) as usize;
     let mut places = [place(1), place(2), place(3)];
     places.sort_unstable_by(|a, b| candidates[*a].rank(&candidates[*b]));
     candidates.swap(places[1], last);
