@@ -19,6 +19,7 @@ pub(crate) unsafe trait Lanes: Copy {
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
     /// self * factor + term, rounded once.
     fn mul_add(self, factor: Self, term: Self) -> Self;
     /// The larger of the two, lane by lane; neither is NaN.
@@ -42,7 +43,7 @@ pub(crate) const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
 
 /// The scalar tier: plain Rust.
 #[derive(Clone, Copy)]
-pub(crate) struct Scalar([f32; LANES]);
+pub(crate) struct Scalar(pub(crate) [f32; LANES]);
 
 impl Scalar {
     #[inline(always)]
@@ -90,6 +91,10 @@ unsafe impl Lanes for Scalar {
         self.zip(other, |a, b| a * b)
     }
     #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        self.zip(other, |a, b| a / b)
+    }
+    #[inline(always)]
     fn mul_add(self, factor: Self, term: Self) -> Self {
         Scalar(std::array::from_fn(|i| self.0[i].mul_add(factor.0[i], term.0[i])))
     }
@@ -135,7 +140,7 @@ mod avx2 {
 
     /// AVX2 and FMA: lanes 0..8 and 8..16.
     #[derive(Clone, Copy)]
-    pub(crate) struct Avx2(__m256, __m256);
+    pub(crate) struct Avx2(pub(crate) __m256, pub(crate) __m256);
 
     // Macros, not closures: a closure compiled by itself would not have the caller's instructions.
 
@@ -202,6 +207,10 @@ mod avx2 {
         #[inline(always)]
         fn mul(self, other: Self) -> Self {
             both!(_mm256_mul_ps, self, other)
+        }
+        #[inline(always)]
+        fn div(self, other: Self) -> Self {
+            both!(_mm256_div_ps, self, other)
         }
         #[inline(always)]
         fn mul_add(self, factor: Self, term: Self) -> Self {

@@ -4,8 +4,13 @@
 //! Every loop is written once, over 16 virtual lanes and one fixed reduction tree; an instruction set only changes how
 //! many lanes a register holds. So every tier gives equal bits, and the tests run each tier that the machine has.
 
+pub mod attention;
 mod isa;
 mod lanes;
 pub mod rows;
+#[cfg(test)]
+mod testing;
+pub mod vectors;
+pub mod weights;
 
 pub use isa::{Isa, IsaName};

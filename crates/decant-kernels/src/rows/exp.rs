@@ -14,7 +14,7 @@ const P: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-
 
 /// e^x for x <= 0, relative error below 1.2e-7; exactly 0 where x < -87 (so for -inf) and exactly 1 at 0.
 #[inline(always)]
-pub(super) fn exp_lanes<L: Lanes>(x: L) -> L {
+pub(crate) fn exp_lanes<L: Lanes>(x: L) -> L {
     let shifted = x.mul_add(L::splat(std::f32::consts::LOG2_E), L::splat(ROUND));
     let n = shifted.sub(L::splat(ROUND));
     let r = n.mul_add(L::splat(-LN_2_HIGH), x);

@@ -11,6 +11,7 @@ mod scan;
 mod tests;
 
 pub use exp::exp;
+pub(crate) use exp::exp_lanes;
 pub use gather::gather;
 pub use moments::{Moments, moments};
 pub use scan::{NotALogit, Scan, scan};

@@ -1,19 +1,10 @@
 //! Every tier against the scalar one bit for bit, and all of them against plain f64.
 
 use super::*;
-use crate::{Isa, IsaName};
-
-/// A small generator, so that the tests need no crate: xorshift64*.
-struct Numbers(u64);
+use crate::Isa;
+use crate::testing::{Numbers, other_tiers, scalar};
 
 impl Numbers {
-    fn unit(&mut self) -> f32 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 40) as f32 / 16_777_216.0
-    }
-
     fn row(&mut self, len: usize, spread: f32, forbidden: f32) -> Vec<f32> {
         (0..len)
             .map(|_| if self.unit() < forbidden { f32::NEG_INFINITY } else { (self.unit() - 0.5) * spread })
@@ -38,18 +29,6 @@ fn top(row: &[f32]) -> usize {
     (0..row.len()).rev().max_by(|a, b| row[*a].partial_cmp(&row[*b]).unwrap()).unwrap()
 }
 
-fn others() -> Vec<Isa> {
-    let others: Vec<Isa> = Isa::available().filter(|isa| isa.name() != IsaName::Scalar).collect();
-    if others.is_empty() {
-        eprintln!("SKIPPED: this machine has no vector tier to compare with scalar");
-    }
-    others
-}
-
-fn scalar() -> Isa {
-    Isa::new(IsaName::Scalar).unwrap()
-}
-
 #[test]
 fn tiers_agree_bit_for_bit() {
     for row in rows() {
@@ -61,7 +40,7 @@ fn tiers_agree_bit_for_bit() {
         for beta in [1.0, 0.37, 3.0, f32::MAX] {
             let expected = moments(scalar(), &row, top(&row), beta, &mut expected_sums);
             assert!(expected.0.iter().all(|sum| sum.is_finite()));
-            for isa in others() {
+            for isa in other_tiers() {
                 let (mut block_max, mut sums) = (Vec::new(), Vec::new());
                 assert_eq!(scan(isa, &row, &mut block_max).unwrap(), expected_scan);
                 assert_eq!(block_max, expected_max);
