@@ -115,6 +115,14 @@ pub enum LoadError {
         /// How many bytes the file has.
         available: usize,
     },
+    /// The threads that the engine should run could not be started.
+    #[error("cannot start {threads} threads: {source}")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// What went wrong.
+        source: rayon::ThreadPoolBuildError,
+    },
 }
 
 impl LoadError {

@@ -8,53 +8,10 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use decant_kernels::weights::Format;
+use decant_kernels::weights::Weights;
+
 use crate::LoadError;
-
-/// How the numbers of a tensor are stored; always little-endian, row after row, never aligned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Format {
-    /// IEEE binary32.
-    F32,
-    /// IEEE binary16.
-    F16,
-    /// The upper half of a binary32.
-    BF16,
-    /// ggml's Q8_0: blocks of 32 weights, an f16 scale and 32 signed bytes.
-    Q8_0,
-}
-
-impl Format {
-    /// Every format that the engine reads.
-    pub const ALL: [Format; 4] = [Format::F32, Format::F16, Format::BF16, Format::Q8_0];
-
-    /// Elements a block.
-    pub fn block(self) -> usize {
-        match self {
-            Format::Q8_0 => 32,
-            _ => 1,
-        }
-    }
-
-    /// Bytes a block.
-    pub fn block_bytes(self) -> usize {
-        match self {
-            Format::F32 => 4,
-            Format::F16 | Format::BF16 => 2,
-            Format::Q8_0 => 34,
-        }
-    }
-
-    /// The name that ggml and safetensors use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::F32 => "F32",
-            Format::F16 => "F16",
-            Format::BF16 => "BF16",
-            Format::Q8_0 => "Q8_0",
-        }
-    }
-}
 
 /// The bytes of a file: mapped, owned or part of the program. Cloning shares them.
 #[derive(Clone)]
@@ -112,7 +69,7 @@ impl Tensor {
         if cols % block != 0 {
             return Err(LoadError::TensorBlocks { name: name.to_owned(), format: format.name(), cols, block });
         }
-        let bytes = (cols / block).checked_mul(format.block_bytes()).and_then(|row| row.checked_mul(shape.rows));
+        let bytes = format.row_bytes(cols).and_then(|row| row.checked_mul(shape.rows));
         let available = storage.bytes().len();
         let end = bytes.and_then(|bytes| offset.checked_add(bytes)).filter(|&end| end <= available);
         let Some(end) = end else {
@@ -135,6 +92,14 @@ impl Tensor {
     /// Its bytes: `rows` times `cols / block` blocks.
     pub fn bytes(&self) -> &[u8] {
         &self.storage.bytes()[self.range.clone()]
+    }
+
+    /// Itself, as the kernels take it.
+    ///
+    /// # Panics
+    /// If it has no columns.
+    pub fn weights(&self) -> Weights<'_> {
+        Weights::new(self.format, self.shape.cols, self.bytes())
     }
 }
 

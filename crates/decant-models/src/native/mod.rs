@@ -1,13 +1,139 @@
 //! Decant's own CPU engine for the Llama family: bit-equal logits whatever the batch, the chunking of the prompt, the
 //! thread count and the instruction set.
+//!
+//! The promise holds because nothing that a row's numbers pass through looks at another row: every output of a linear
+//! layer is one dot product with one order of operations ([`decant_kernels::weights`]), attention works by sequence over
+//! pages aligned to absolute positions ([`decant_kernels::attention`]), everything else is element by element, and no
+//! function of the platform's math library is called.
 
+mod cache;
+mod check;
+mod forward;
+mod load;
+mod rope;
+mod team;
+
+use std::num::NonZeroUsize;
+
+use decant_decode::{Feed, LanguageModel, ModelError, Rows};
 use decant_kernels::Isa;
+use decant_kernels::attention::KvShape;
+
+use crate::LoadError;
+use crate::weights::{ModelConfig, Tensor, TensorSource};
+pub use cache::KvCache;
+use rope::Rope;
+use team::Team;
 
 /// How the engine runs; none of it changes a bit of any logit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineOptions {
-    /// How many threads multiply; at least 1.
-    pub threads: usize,
+    /// How many threads multiply.
+    pub threads: NonZeroUsize,
     /// Which instructions they use.
     pub isa: Isa,
+}
+
+/// A model of the Llama family, its weights where the file has them.
+#[derive(Debug)]
+pub struct NativeModel {
+    config: ModelConfig,
+    options: EngineOptions,
+    team: Team,
+    rope: Rope,
+    embedding: Tensor,
+    layers: Vec<Layer>,
+    output_norm: Vec<f32>,
+    output: Tensor,
+}
+
+/// The weights of one block.
+#[derive(Debug)]
+struct Layer {
+    attention_norm: Vec<f32>,
+    query: Projection,
+    key: Projection,
+    value: Projection,
+    query_norm: Option<Vec<f32>>,
+    key_norm: Option<Vec<f32>>,
+    attention_output: Tensor,
+    feed_forward_norm: Vec<f32>,
+    gate: Tensor,
+    up: Tensor,
+    down: Tensor,
+}
+
+/// A linear layer that may have a bias.
+#[derive(Debug)]
+struct Projection {
+    weight: Tensor,
+    bias: Option<Vec<f32>>,
+}
+
+impl NativeModel {
+    /// Checks `config` against itself, and every tensor of the graph against `config`.
+    ///
+    /// # Errors
+    /// [`LoadError::Config`], [`LoadError::TensorShape`], what `source` says of a tensor, or [`LoadError::Threads`].
+    pub fn new(config: ModelConfig, source: &dyn TensorSource, options: EngineOptions) -> Result<Self, LoadError> {
+        check::check(&config)?;
+        load::load(config, source, options)
+    }
+
+    /// The model in numbers.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// How it runs.
+    pub fn options(&self) -> EngineOptions {
+        self.options
+    }
+
+    fn kv_shape(&self) -> KvShape {
+        let ModelConfig { layers, kv_heads: heads, head_dim, .. } = self.config;
+        KvShape { layers, heads, head_dim }
+    }
+
+    /// Whether `feed` can be taken.
+    fn check(&self, feed: &Feed<'_, KvCache>) -> Result<(), ModelError> {
+        let (vocab, context) = (self.config.vocab, self.config.context);
+        let needed = feed.cache.len() + feed.tokens.len();
+        if needed > context {
+            return Err(ModelError::Context { needed, context });
+        }
+        match feed.tokens.iter().position(|&token| token as usize >= vocab) {
+            Some(i) => Err(ModelError::Token { token: feed.tokens[i], position: feed.cache.len() + i, vocab }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl LanguageModel for NativeModel {
+    type Cache = KvCache;
+
+    fn vocab(&self) -> usize {
+        self.config.vocab
+    }
+
+    fn context(&self) -> usize {
+        self.config.context
+    }
+
+    fn empty(&self) -> KvCache {
+        KvCache::default()
+    }
+
+    fn len(&self, cache: &KvCache) -> usize {
+        cache.len()
+    }
+
+    fn rewind(&self, cache: &mut KvCache, len: usize) {
+        cache.rewind(len);
+    }
+
+    fn feed_all(&self, batch: &mut [Feed<'_, KvCache>]) -> Result<Vec<Rows>, ModelError> {
+        batch.iter().try_for_each(|feed| self.check(feed))?;
+        Ok(self.team.run(|| forward::feed_all(self, batch)))
+    }
 }

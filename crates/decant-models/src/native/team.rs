@@ -1,0 +1,82 @@
+//! The threads that multiply.
+
+use decant_kernels::Isa;
+use decant_kernels::attention::{self, Scratch};
+use decant_kernels::weights::{Activations, ColumnsMut, Weights, multiply};
+use rayon::prelude::*;
+
+use super::EngineOptions;
+use crate::LoadError;
+
+/// Multiply-adds below which a thread's start would cost more than it saves.
+const GRAIN: usize = 1 << 19;
+
+/// One thread, or a pool of several. Work is split over outputs only, never over the terms of a sum.
+#[derive(Debug)]
+pub(super) struct Team {
+    pub isa: Isa,
+    pool: Option<rayon::ThreadPool>,
+}
+
+impl Team {
+    pub(super) fn new(EngineOptions { threads, isa }: EngineOptions) -> Result<Self, LoadError> {
+        let threads = threads.get();
+        let pool = (threads > 1).then(|| rayon::ThreadPoolBuilder::new().num_threads(threads).build()).transpose();
+        Ok(Team { isa, pool: pool.map_err(|source| LoadError::Threads { threads, source })? })
+    }
+
+    /// Runs `f` on a thread of the team, from where the others are quickly called.
+    pub(super) fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
+        match &self.pool {
+            Some(pool) => pool.install(f),
+            None => f(),
+        }
+    }
+
+    /// Several products with the same activations, as one piece of work.
+    pub(super) fn multiply<const N: usize>(&self, x: &Activations, products: [(Weights<'_>, ColumnsMut<'_>); N]) {
+        let row_work = x.rows() * x.cols();
+        let total: usize = products.iter().map(|(weights, _)| weights.rows() * row_work).sum();
+        let Some(tasks) = self.tasks(total) else {
+            return products.into_iter().for_each(|(weights, out)| multiply(self.isa, weights, x, out));
+        };
+        let rows = (total / tasks / row_work).next_multiple_of(4);
+        let mut pieces = Vec::with_capacity(tasks + N);
+        for (mut weights, mut out) in products {
+            while weights.rows() > rows {
+                let (weights_piece, weights_rest) = weights.split_at(rows);
+                let (out_piece, out_rest) = out.split_at(rows);
+                pieces.push((weights_piece, out_piece));
+                (weights, out) = (weights_rest, out_rest);
+            }
+            pieces.push((weights, out));
+        }
+        pieces.into_par_iter().for_each(|(weights, out)| multiply(self.isa, weights, x, out));
+    }
+
+    /// Calls `f(index, piece, scratch)` for every piece of `len` numbers of `out`; `work` is that of all.
+    pub(super) fn each_piece(
+        &self,
+        out: &mut [f32],
+        len: usize,
+        work: usize,
+        f: impl Fn(usize, &mut [f32], &mut attention::Scratch) + Sync,
+    ) {
+        match self.tasks(work) {
+            None => {
+                let mut scratch = Scratch::default();
+                out.chunks_exact_mut(len).enumerate().for_each(|(index, piece)| f(index, piece, &mut scratch));
+            }
+            Some(_) => {
+                let pieces = out.par_chunks_exact_mut(len).enumerate();
+                pieces.for_each_init(Scratch::default, |scratch, (index, piece)| f(index, piece, scratch));
+            }
+        }
+    }
+
+    /// Into how many tasks so much work is best cut; `None` if into one.
+    fn tasks(&self, work: usize) -> Option<usize> {
+        let threads = self.pool.as_ref()?.current_num_threads();
+        Some((work / GRAIN).min(4 * threads)).filter(|&tasks| tasks > 1)
+    }
+}
