@@ -83,6 +83,23 @@ pub struct Feed<'a, C> {
     pub want: Want,
 }
 
+impl<C> Feed<'_, C> {
+    /// Whether a model of this `vocab` and `context` can take the tokens after the `len` that the cache holds.
+    ///
+    /// # Errors
+    /// [`ModelError::Context`], or [`ModelError::Token`] for the first token that the model does not have.
+    pub fn check(&self, len: usize, vocab: usize, context: usize) -> Result<(), ModelError> {
+        let needed = len + self.tokens.len();
+        if needed > context {
+            return Err(ModelError::Context { needed, context });
+        }
+        match self.tokens.iter().position(|&token| token as usize >= vocab) {
+            Some(i) => Err(ModelError::Token { token: self.tokens[i], position: len + i, vocab }),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Why a model could not take tokens. The cache is then as it was before the call.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]

@@ -4,6 +4,7 @@ pub mod checkpoint;
 mod error;
 pub mod gguf;
 pub mod native;
+pub mod toy;
 pub mod weights;
 
 pub use error::LoadError;

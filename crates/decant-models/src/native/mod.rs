@@ -94,19 +94,6 @@ impl NativeModel {
         let ModelConfig { layers, kv_heads: heads, head_dim, .. } = self.config;
         KvShape { layers, heads, head_dim }
     }
-
-    /// Whether `feed` can be taken.
-    fn check(&self, feed: &Feed<'_, KvCache>) -> Result<(), ModelError> {
-        let (vocab, context) = (self.config.vocab, self.config.context);
-        let needed = feed.cache.len() + feed.tokens.len();
-        if needed > context {
-            return Err(ModelError::Context { needed, context });
-        }
-        match feed.tokens.iter().position(|&token| token as usize >= vocab) {
-            Some(i) => Err(ModelError::Token { token: feed.tokens[i], position: feed.cache.len() + i, vocab }),
-            None => Ok(()),
-        }
-    }
 }
 
 impl LanguageModel for NativeModel {
@@ -133,7 +120,8 @@ impl LanguageModel for NativeModel {
     }
 
     fn feed_all(&self, batch: &mut [Feed<'_, KvCache>]) -> Result<Vec<Rows>, ModelError> {
-        batch.iter().try_for_each(|feed| self.check(feed))?;
+        let ModelConfig { vocab, context, .. } = self.config;
+        batch.iter().try_for_each(|feed| feed.check(feed.cache.len(), vocab, context))?;
         Ok(self.team.run(|| forward::feed_all(self, batch)))
     }
 }
