@@ -5,18 +5,21 @@ use crate::ranked::Truncate;
 use crate::schedule::{Number, Schedule};
 use crate::spec::At;
 use crate::spec::build::{Param, Params};
+use crate::stages::catalog;
 use std::fmt;
 
-/// Makes the enum of all stages, and the catalog, of a list of their types.
+/// Makes the enum of all stages, and the catalog, of a list of their types, given as module::Type.
 macro_rules! stages {
     ($($module:ident::$Type:ident),* $(,)?) => {
-        use crate::stages::{$($module::$Type),*};
+        use $crate::catalog::{Effect, StageDef, StageInfo};
+        use $crate::spec::build::Params;
+        $(pub use $module::$Type;)*
 
         /// One step of a sampler: a change of temperature or a rule that drops tokens.
         #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
         pub enum Stage {
-            $(#[doc = concat!("`", stringify!($module), "`")] $Type($Type),)*
+            $(#[doc = concat!("See [`", stringify!($Type), "`](struct@", stringify!($Type), ").")] $Type($Type),)*
         }
 
         /// Every stage there is.
@@ -52,13 +55,7 @@ macro_rules! stages {
     };
 }
 
-stages! {
-    temp::Temp,
-    top_h::TopH,
-    top_k::TopK,
-    top_p::TopP,
-    min_p::MinP,
-}
+pub(crate) use stages;
 
 /// What is known about a stage before it has values.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -14,7 +14,7 @@ mod seed;
 mod spec;
 pub mod stages;
 
-pub use catalog::{Field, Kind, Range, Stage, StageInfo, catalog, find_stage};
+pub use catalog::{Field, Kind, Range, StageInfo, find_stage};
 pub use decant_kernels::{Isa, IsaName};
 pub use entropy::EntropyStats;
 pub use logits::{Logits, RowError, TokenId};
@@ -23,4 +23,4 @@ pub use sampler::{Kept, Pick, Sampler, Scratch, Step};
 pub use schedule::{Schedule, Shape, Signal, Signals};
 pub use seed::{Coins, Seed};
 pub use spec::{At, SamplerSpec, SpecError, SpecValue};
-pub use stages::TopHRule;
+pub use stages::{Stage, TopHRule, catalog};

@@ -1,7 +1,8 @@
 //! The JSON Schema of a spec, made from the catalog.
 
-use crate::catalog::{Field, Kind, StageInfo, catalog};
+use crate::catalog::{Field, Kind, StageInfo};
 use crate::spec::{At, SamplerSpec, SpecValue};
+use crate::stages::catalog;
 
 impl SamplerSpec {
     /// The JSON Schema (2020-12) of everything that deserialises to a spec: text, list or object. What a schema cannot say

@@ -9,7 +9,8 @@ pub(crate) use error::excerpt;
 pub use error::{At, SpecError};
 pub use value::SpecValue;
 
-use crate::catalog::{Field, Stage};
+use crate::catalog::Field;
+use crate::stages::Stage;
 use build::{Draft, Param, build, check_param, resolve};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::collections::BTreeMap;

@@ -2,8 +2,9 @@
 
 use super::error::{At, SpecError, excerpt, nearest};
 use super::value::SpecValue;
-use crate::catalog::{Field, Kind, Stage, StageInfo, catalog, find_stage};
+use crate::catalog::{Field, Kind, StageInfo, find_stage};
 use crate::schedule::Schedule;
+use crate::stages::{Stage, catalog};
 
 /// A stage as somebody wrote it: names unresolved, values unread.
 #[derive(Debug)]

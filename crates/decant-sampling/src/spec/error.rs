@@ -1,7 +1,8 @@
 //! Why something is not a spec.
 
-use crate::catalog::{Range, catalog};
+use crate::catalog::Range;
 use crate::schedule::Number;
+use crate::stages::catalog;
 use std::fmt;
 
 /// Why a text, list or object is not a spec: names the parameter, what is allowed and what was given (shortened, so that a

@@ -20,10 +20,10 @@ use crate::{Ranked, Truncate};
 /// Token i stays if p_i >= ratio · p_max. ratio in 0..=1; 0 switches the stage off, 1 keeps the top token and its equals.
 ///
 /// # Cost
-/// One comparison a token with a bound on the logits, l_max + T ln(ratio); no search.
+/// One threshold search; nothing is sorted as a whole.
 ///
 /// # Precision
-/// The comparison is made on logits, so no probability is rounded; the bound is computed in f64.
+/// Probabilities and floor are f64.
 ///
 /// # Source
 /// Nguyen et al. 2024, arXiv 2407.01082, section 3. Its claims are disputed in arXiv 2506.13681.

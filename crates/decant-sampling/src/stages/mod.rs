@@ -1,18 +1,22 @@
 //! The stages, one file each: the type, its doc, its definition for the catalog, its rule, its tests.
 
-pub mod min_p;
-pub mod temp;
-pub mod top_h;
-pub mod top_k;
-pub mod top_p;
+mod min_p;
+mod temp;
+mod top_h;
+mod top_k;
+mod top_p;
 
-pub use min_p::MinP;
-pub use temp::Temp;
-pub use top_h::{TopH, TopHRule};
-pub use top_k::TopK;
-pub use top_p::TopP;
+pub use top_h::TopHRule;
 
 use crate::catalog::{Field, Kind, Range};
+
+crate::catalog::stages! {
+    temp::Temp,
+    top_h::TopH,
+    top_k::TopK,
+    top_p::TopP,
+    min_p::MinP,
+}
 
 /// A parameter of every truncation stage: however hard the rule cuts, this many of the tokens it saw stay.
 const MIN_TOKENS_TO_KEEP: Field = Field {
