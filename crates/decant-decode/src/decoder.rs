@@ -131,7 +131,7 @@ impl<C> State<C> {
         &self.tokens[self.prompt_len..]
     }
 
-    /// The model's own row, shape [vocab], that the last token was drawn from.
+    /// The model's own row, shape `[vocab]`, that the last token was drawn from.
     pub fn row(&self) -> &[f32] {
         &self.row
     }

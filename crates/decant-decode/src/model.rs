@@ -24,7 +24,7 @@ impl Want {
     }
 }
 
-/// Rows of logits, shape [n, vocab], row after row.
+/// Rows of logits, shape `[n, vocab]`, row after row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rows {
     data: Vec<f32>,
@@ -66,7 +66,7 @@ impl Rows {
         self.data.chunks_exact(self.vocab)
     }
 
-    /// The numbers themselves, shape [n, vocab].
+    /// The numbers themselves, shape `[n, vocab]`.
     pub fn into_inner(self) -> Vec<f32> {
         self.data
     }

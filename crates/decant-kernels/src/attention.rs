@@ -55,7 +55,7 @@ impl KvPage {
         start..start + len
     }
 
-    /// Writes one position's key and value of one head, [head_dim] each.
+    /// Writes one position's key and value of one head, `[head_dim]` each.
     ///
     /// # Panics
     /// If there is no such place in the page, or the lengths differ from `head_dim`.
@@ -70,7 +70,7 @@ impl KvPage {
         values[position * self.shape.padded()..][..dim].copy_from_slice(value);
     }
 
-    /// Keys as [head_dim] of [PAGE] positions, values as [PAGE] rows of whole lanes.
+    /// Keys as `[head_dim]` of [PAGE] positions, values as [PAGE] rows of whole lanes.
     #[inline(always)]
     fn read(&self, layer: usize, head: usize) -> (&[[f32; PAGE]], &[[f32; LANES]]) {
         let (keys, values) = self.data[self.head(layer, head)].split_at(self.shape.head_dim * PAGE);
@@ -91,7 +91,7 @@ pub struct KvView<'a> {
     pub positions: Range<usize>,
 }
 
-/// For each query [head_dim] in `queries` that shares the head of `kv`: the mean of the values it sees, weighted by
+/// For each query `[head_dim]` in `queries` that shares the head of `kv`: the mean of the values it sees, weighted by
 /// softmax(q·k / √head_dim), to the same place of `out`. `scratch` is memory to use again.
 ///
 /// # Panics

@@ -37,7 +37,7 @@ pub enum RowError {
     },
 }
 
-/// One row of next-token logits, shape [vocab]; -inf forbids a token. Checked once, trusted after.
+/// One row of next-token logits, shape `[vocab]`; -inf forbids a token. Checked once, trusted after.
 #[derive(Clone, Copy, Debug)]
 pub struct Logits<'a> {
     row: &'a [f32],

@@ -85,7 +85,7 @@ pub struct Kept {
 pub struct Pick<'a> {
     /// This row's own sampler.
     pub sampler: &'a Sampler,
-    /// Logits, shape [vocab].
+    /// Logits, shape `[vocab]`.
     pub row: &'a [f32],
     /// Prompt and text so far.
     pub history: &'a [TokenId],
@@ -117,7 +117,7 @@ impl Sampler {
 
     /// Draws the next token by inverse CDF in token order with coin lane [`Coins::DRAW`].
     ///
-    /// `row` has shape [vocab]; `history` is the prompt and the text so far, for stages that look back.
+    /// `row` has shape `[vocab]`; `history` is the prompt and the text so far, for stages that look back.
     pub fn pick(
         &self,
         row: &[f32],

@@ -1,4 +1,4 @@
-//! Loops over one row of logits, shape [vocab].
+//! Loops over one row of logits, shape `[vocab]`.
 //!
 //! A row is cut into blocks of [`BLOCK`] tokens. [`scan`] checks it and takes each block's largest logit; [`moments`]
 //! takes the exponential sums block by block; [`gather`] visits only blocks whose largest logit reaches a bound.
