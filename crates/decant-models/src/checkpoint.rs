@@ -13,6 +13,7 @@ use crate::LoadError;
 use crate::weights::{Shape, Storage};
 
 pub use config_json::ConfigJson;
+pub(crate) use config_json::read as read_json;
 pub use gguf::{GgufTensors, gguf_config};
 pub use safetensors::{SafetensorsError, Shards};
 

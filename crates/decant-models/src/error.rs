@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::checkpoint::SafetensorsError;
 use crate::gguf::GgufError;
+use crate::tokenizer::TokenizerError;
 use crate::weights::Shape;
 
 /// Why a model could not be loaded. Facts in fields; nothing is half loaded.
@@ -32,6 +33,9 @@ pub enum LoadError {
     /// A safetensors file cannot be read.
     #[error(transparent)]
     Safetensors(#[from] SafetensorsError),
+    /// No tokenizer can be made of what a file says.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
     /// A JSON file lacks a field or has one of a wrong type.
     #[error("{0}")]
     Json(serde_json::Error),

@@ -4,6 +4,7 @@ pub mod checkpoint;
 mod error;
 pub mod gguf;
 pub mod native;
+pub mod tokenizer;
 pub mod toy;
 pub mod weights;
 
