@@ -36,6 +36,14 @@ pub enum LoadError {
     /// No tokenizer can be made of what a file says.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// The tokenizer has tokens that the model has no row for.
+    #[error("the tokenizer has {tokenizer} tokens, but the model only {model}")]
+    Vocabulary {
+        /// How many tokens the tokenizer has.
+        tokenizer: usize,
+        /// How many rows the model's embedding has.
+        model: usize,
+    },
     /// A JSON file lacks a field or has one of a wrong type.
     #[error("{0}")]
     Json(serde_json::Error),

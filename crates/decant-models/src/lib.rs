@@ -3,9 +3,12 @@
 pub mod checkpoint;
 mod error;
 pub mod gguf;
+mod identity;
+mod model;
 pub mod native;
 pub mod tokenizer;
 pub mod toy;
 pub mod weights;
 
 pub use error::LoadError;
+pub use model::{FileFormat, Model, ModelInfo, ModelSource};

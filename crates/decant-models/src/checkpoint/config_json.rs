@@ -84,6 +84,11 @@ impl ConfigJson {
         read(&folder.join("config.json"))
     }
 
+    /// The architecture as the file names it.
+    pub fn model_type(&self) -> &str {
+        &self.model_type
+    }
+
     /// The configuration that the file and the names of the tensors describe.
     ///
     /// # Errors

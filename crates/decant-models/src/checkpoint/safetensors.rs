@@ -8,6 +8,7 @@ use safetensors::tensor::{Metadata, TensorInfo};
 use serde::Deserialize;
 
 use crate::LoadError;
+use crate::identity::Identity;
 use crate::weights::{Format, Storage, Tensor, TensorSource};
 
 use super::{map_file, shape};
@@ -60,8 +61,15 @@ pub(super) fn read_header(bytes: &[u8]) -> Result<(Metadata, usize), Safetensors
 /// All tensors of a folder, whichever of its files they lie in.
 #[derive(Debug)]
 pub struct Shards {
-    files: Vec<Storage>,
+    files: Vec<File>,
     tensors: HashMap<String, Entry>,
+}
+
+#[derive(Debug)]
+struct File {
+    storage: Storage,
+    /// Where the tensors' data begins.
+    data: usize,
 }
 
 #[derive(Debug)]
@@ -107,7 +115,7 @@ impl Shards {
             let offset = data + info.data_offsets.0;
             (name, Entry { file, info: info.clone(), offset })
         }));
-        self.files.push(storage);
+        self.files.push(File { storage, data });
         Ok(())
     }
 
@@ -121,9 +129,16 @@ impl Shards {
         self.tensors.contains_key(name)
     }
 
+    /// Adds all files to a model's identity.
+    pub(crate) fn identify(&self, identity: &mut Identity) {
+        for file in &self.files {
+            identity.add(file.storage.bytes(), file.data);
+        }
+    }
+
     /// How many bytes all files take.
     pub fn file_len(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes().len() as u64).sum()
+        self.files.iter().map(|file| file.storage.bytes().len() as u64).sum()
     }
 }
 
@@ -148,6 +163,6 @@ impl TensorSource for Shards {
             Dtype::BF16 => Format::BF16,
             other => return Err(LoadError::TensorFormat { name: name.to_owned(), format: format!("{other:?}") }),
         };
-        Tensor::new(name, format, shape(name, &info.shape)?, &self.files[*file], *offset)
+        Tensor::new(name, format, shape(name, &info.shape)?, &self.files[*file].storage, *offset)
     }
 }

@@ -72,7 +72,8 @@ pub(super) fn spm(piece: &str) -> Vec<u8> {
 /// The byte that a token like `<0x0A>` stands for.
 pub(super) fn byte_token(piece: &str) -> Option<u8> {
     let hex = piece.strip_prefix("<0x")?.strip_suffix('>')?;
-    if hex.len() == 2 { u8::from_str_radix(hex, 16).ok() } else { None }
+    let is_byte = hex.len() == 2 && hex.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if is_byte { u8::from_str_radix(hex, 16).ok() } else { None }
 }
 
 #[cfg(test)]
