@@ -1,2 +1,6 @@
 //! What several tests of this crate need.
+#![allow(dead_code)] // each test binary uses some
+
 pub mod gguf;
+pub mod random_model;
+pub mod reference;
