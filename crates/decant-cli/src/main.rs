@@ -1,2 +1,68 @@
 //! The `decant` command.
-fn main() {}
+
+mod args;
+mod doctor;
+mod generate;
+mod heat;
+mod logits;
+mod model;
+mod npy;
+mod page;
+mod pick;
+mod print;
+mod record;
+mod sampler;
+mod samplers;
+mod session;
+mod spans;
+mod tokens;
+mod trace;
+
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use decant_sampling::SpecError;
+use sampler::ProfileError;
+use session::{Session, Usage};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads our output has read enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let red = anstyle::AnsiColor::Red.on_default().bold();
+            anstream::eprintln!("{red}error:{red:#} {error:#}");
+            ExitCode::from(if is_usage(&error) { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let session = Session::new(&cli.global);
+    match &cli.command {
+        Command::Generate(args) => generate::run(args, &session),
+        Command::Trace(args) => trace::run(args, &session),
+        Command::Pick(args) => pick::run(args, &session),
+        Command::Logits(args) => logits::run(args, &session),
+        Command::Tokenize(args) => tokens::tokenize(args, &session),
+        Command::Detokenize(args) => tokens::detokenize(args, &session),
+        Command::Samplers(args) => samplers::run(args, &session),
+        Command::Doctor => doctor::run(&session),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "decant", &mut script);
+            Ok(io::stdout().write_all(&script)?)
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Whether what the user wrote is wrong, rather than what happened.
+fn is_usage(error: &anyhow::Error) -> bool {
+    error.is::<Usage>() || error.is::<SpecError>() || error.is::<ProfileError>()
+}

@@ -1,0 +1,168 @@
+//! `decant generate`: from a prompt to text, as it is made.
+
+use crate::args::Generate;
+use crate::model::Model;
+use crate::print::{Form, Printer, Sample};
+use crate::record::{Recorder, trace_step};
+use crate::session::{Session, Usage, text_or_stdin};
+use crate::spans::Spans;
+use anyhow::Result;
+use decant_decode::{DecodeError, Decoder, FORMAT, Finish, Header, LanguageModel, Limits, State};
+use decant_models::native::NativeModel;
+use decant_sampling::{Sampler, Seed, TokenId};
+use std::hash::{BuildHasher, RandomState};
+use std::io::IsTerminal;
+use std::time::Instant;
+
+/// What is fed before the first draw.
+struct Prompt {
+    /// As the tokenizer got it.
+    text: String,
+    ids: Vec<TokenId>,
+    /// Whether it is a chat, whose answer stands for itself.
+    chat: bool,
+}
+
+pub fn run(args: &Generate, session: &Session) -> Result<()> {
+    let spec = args.sampler.spec()?;
+    let text = text_or_stdin(args.prompt.prompt.as_deref(), "prompt")?;
+    let model = Model::load(&args.model.model, session)?;
+    let prompt = prompt(text, args, &model)?;
+    let limits =
+        Limits { max_tokens: args.max_tokens, ends: model.tokenizer().ends().to_vec(), ignore_eos: args.ignore_eos };
+    let first_seed = args.seed.unwrap_or_else(random_seed);
+    let header = Header {
+        format: FORMAT,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        model: model.id(),
+        sampler: spec.clone(),
+        seed: first_seed,
+        stream: 0,
+        prompt: prompt.text.clone(),
+        prompt_ids: prompt.ids.clone(),
+        limits: limits.clone(),
+        stop: args.stop.clone(),
+    };
+    let sampler = Sampler::new(&spec, model.engine().vocab())?.with_isa(session.isa);
+    let decoder = Decoder::new(model.engine(), sampler, limits)?;
+    let state = prefilled(&decoder, &prompt.ids, session)?;
+    let form = match (args.json, args.ids, args.show.is_some() && session.is_view()) {
+        (true, ..) => Form::Json,
+        (_, true, _) => Form::Ids,
+        (_, _, true) => Form::Heat,
+        _ => Form::Text,
+    };
+    let echo = if prompt.chat { "" } else { &prompt.text };
+    let mut run = Run {
+        decoder: &decoder,
+        model: &model,
+        recorder: args.trace.as_deref().map(Recorder::create).transpose()?,
+        printer: Printer::new(form, session.paint, args.num, echo),
+    };
+    for number in 0..args.num {
+        let header = Header { seed: first_seed.wrapping_add(number), ..header.clone() };
+        let started = Instant::now();
+        let sample = run.sample(header, state.clone(), number)?;
+        if std::io::stderr().is_terminal() || (args.seed.is_none() && form != Form::Json) {
+            session.note(summary(&sample, started));
+        }
+    }
+    Ok(())
+}
+
+/// One invocation: what its samples share.
+struct Run<'a> {
+    decoder: &'a Decoder<'a, NativeModel>,
+    model: &'a Model,
+    recorder: Option<Recorder>,
+    printer: Printer<'a>,
+}
+
+impl Run<'_> {
+    /// Makes one sample. Whatever goes wrong, what was made before is printed and in the trace.
+    fn sample(
+        &mut self,
+        header: Header,
+        state: State<<NativeModel as LanguageModel>::Cache>,
+        number: u64,
+    ) -> Result<Sample> {
+        let mut sample = Sample::new(&header);
+        let mut spans = Spans::new(&header.stop);
+        self.printer.begin(&sample, number)?;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.begin(header)?;
+        }
+        let made = self.tokens(&mut sample, &mut spans, state);
+        let rest = spans.finish();
+        self.printer.text(&mut sample, rest)?;
+        if let Err(error) = &made {
+            sample.error = Some(format!("{error:#}"));
+        }
+        self.printer.end(&sample)?;
+        made?;
+        Ok(sample)
+    }
+
+    fn tokens(
+        &mut self,
+        sample: &mut Sample,
+        spans: &mut Spans,
+        state: State<<NativeModel as LanguageModel>::Cache>,
+    ) -> Result<()> {
+        let mut state = state.with_seed(Seed(sample.seed));
+        while !spans.stopped()
+            && let Some(step) = self.decoder.step(&mut state)?
+        {
+            let position = sample.steps.len();
+            let bytes = self.model.bytes(step.token, position == 0 && sample.starts_text);
+            if let Some(recorder) = &mut self.recorder {
+                recorder.step(trace_step(position, step, bytes, state.row(), self.model))?;
+            }
+            sample.steps.push(step);
+            let certain = spans.push(bytes);
+            self.printer.token(sample, certain)?;
+        }
+        sample.finish = if spans.stopped() { Some(Finish::Stop) } else { self.decoder.finish(&state) };
+        if let (Some(recorder), Some(finish)) = (&mut self.recorder, sample.finish) {
+            recorder.finish(finish)?;
+        }
+        Ok(())
+    }
+}
+
+/// The prompt as the model wants it.
+fn prompt(text: String, args: &Generate, model: &Model) -> Result<Prompt> {
+    if args.chat {
+        return Err(Usage(format!("--chat: the model {} has no chat template", model.id().source)).into());
+    }
+    let ids = model.encode(&text, true)?;
+    Ok(Prompt { text, ids, chat: false })
+}
+
+/// A text that begins with the prompt, all of it fed.
+fn prefilled<M: LanguageModel>(
+    decoder: &Decoder<'_, M>,
+    ids: &[TokenId],
+    session: &Session,
+) -> Result<State<M::Cache>, DecodeError> {
+    let mut state = decoder.start(ids, Seed(0), 0)?;
+    let bar = session.bar("prompt", ids.len() as u64, false);
+    decoder.prefill(&mut state, |fed, _| bar.set_position(fed as u64))?;
+    bar.finish_and_clear();
+    Ok(state)
+}
+
+/// A seed from the operating system, short enough to be typed again.
+fn random_seed() -> u64 {
+    RandomState::new().hash_one(()) >> 32
+}
+
+fn summary(sample: &Sample, started: Instant) -> String {
+    let (tokens, seconds) = (sample.steps.len(), started.elapsed().as_secs_f64());
+    let finish = sample.finish_name();
+    format!(
+        "seed {}, {tokens} tokens in {seconds:.2} s ({:.0} a second), {finish}",
+        sample.seed,
+        tokens as f64 / seconds
+    )
+}

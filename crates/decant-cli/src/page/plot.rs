@@ -1,0 +1,185 @@
+//! The course of a run as SVG: entropy, temperature and kept tokens over the steps.
+
+use decant_decode::TraceStep;
+use std::fmt::Write;
+
+/// Where the first and the last step lie, in the picture's units.
+pub const LEFT: f64 = 46.0;
+pub const RIGHT: f64 = 986.0;
+const WIDTH: f64 = 1000.0;
+const TITLE: f64 = 26.0;
+
+/// One quantity over the steps.
+struct Panel {
+    title: &'static str,
+    /// Its class in the page's style sheet.
+    class: &'static str,
+    height: f64,
+    scale: Scale,
+    values: Vec<f64>,
+    /// A second curve on the same scale, with its class.
+    also: Option<(&'static str, Vec<f64>)>,
+    /// Whether the surface under the curve is filled.
+    filled: bool,
+}
+
+/// From a value to a height between 0 and 1.
+#[derive(Clone, Copy)]
+enum Scale {
+    Linear { top: f64 },
+    Log { top: f64 },
+}
+
+impl Scale {
+    /// From 0 to a round number that holds all values.
+    fn linear(values: &[f64]) -> Self {
+        let most = values.iter().copied().fold(0.0, f64::max).max(1e-3);
+        let step = tick_step(most);
+        Scale::Linear { top: (most / step).ceil() * step }
+    }
+
+    /// From 1 to a power of ten that holds all values.
+    fn log(values: &[f64]) -> Self {
+        let most = values.iter().copied().fold(10.0, f64::max);
+        Scale::Log { top: most.log10().ceil() }
+    }
+
+    fn height(self, value: f64) -> f64 {
+        match self {
+            Scale::Linear { top } => value / top,
+            Scale::Log { top } => value.max(1.0).log10() / top,
+        }
+    }
+
+    /// The values that get a line.
+    fn ticks(self) -> Vec<f64> {
+        match self {
+            Scale::Linear { top } => {
+                let step = tick_step(top);
+                (0..).map(|tick| f64::from(tick) * step).take_while(|&tick| tick <= top * 1.0001).collect()
+            }
+            Scale::Log { top } => (0..=top as i32).map(|power| 10f64.powi(power)).collect(),
+        }
+    }
+}
+
+/// A round distance (1, 2 or 5 times a power of ten) that cuts 0..=most into at most five parts.
+fn tick_step(most: f64) -> f64 {
+    let power = 10f64.powf((most / 5.0).log10().floor());
+    let round = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
+    round.into_iter().find(|step| most / step <= 5.001).unwrap_or(10.0 * power)
+}
+
+/// The picture of a run.
+pub fn svg(steps: &[TraceStep]) -> String {
+    let values = |of: fn(&TraceStep) -> f64| steps.iter().map(of).collect::<Vec<f64>>();
+    let entropy = values(|step| step.step.entropy);
+    let temperature = values(|step| step.step.temperature);
+    let kept = values(|step| f64::from(step.step.kept));
+    let panels = [
+        Panel {
+            title: "entropy H of the model, and of what was kept (blue), nats",
+            class: "entropy",
+            height: 150.0,
+            scale: Scale::linear(&entropy),
+            values: entropy,
+            also: Some(("kept", values(|step| step.step.kept_entropy))),
+            filled: true,
+        },
+        Panel {
+            title: "temperature T",
+            class: "temperature",
+            height: 60.0,
+            scale: Scale::linear(&temperature),
+            values: temperature,
+            also: None,
+            filled: false,
+        },
+        Panel {
+            title: "tokens kept (logarithmic)",
+            class: "kept",
+            height: 90.0,
+            scale: Scale::log(&kept),
+            values: kept,
+            also: None,
+            filled: false,
+        },
+    ];
+    let mut body = String::new();
+    let mut y = 0.0;
+    for panel in &panels {
+        panel.draw(&mut body, y + TITLE);
+        y += TITLE + panel.height + 10.0;
+    }
+    for step in step_ticks(steps.len()) {
+        let _ = write!(
+            body,
+            r#"<text x="{:.1}" y="{:.1}" text-anchor="middle">{step}</text>"#,
+            x(step, steps.len()),
+            y + 8.0
+        );
+    }
+    let bottom = y + 14.0;
+    format!(
+        r#"<svg class="plot" viewBox="0 0 {WIDTH} {bottom}" data-left="{LEFT}" data-right="{RIGHT}" role="img" aria-label="Entropy, temperature and kept tokens over the steps">{body}<line class="cursor" y1="{TITLE}" y2="{:.1}"/></svg>"#,
+        y - 10.0
+    )
+}
+
+impl Panel {
+    fn draw(&self, out: &mut String, top: f64) {
+        let y = |value: f64| top + self.height * (1.0 - self.scale.height(value));
+        let _ =
+            write!(out, r#"<text class="name {}" x="{LEFT}" y="{:.1}">{}</text>"#, self.class, top - 9.0, self.title);
+        for tick in self.scale.ticks() {
+            let at = y(tick);
+            let label = (tick * 1e6).round() / 1e6;
+            let _ = write!(
+                out,
+                r#"<line class="grid" x1="{LEFT}" x2="{RIGHT}" y1="{at:.1}" y2="{at:.1}"/><text x="{:.1}" y="{:.1}" text-anchor="end">{label}</text>"#,
+                LEFT - 8.0,
+                at + 4.0
+            );
+        }
+        let points = |values: &[f64]| -> String {
+            values.iter().enumerate().map(|(i, &value)| format!("{:.1},{:.2} ", x(i, values.len()), y(value))).collect()
+        };
+        let (curve, base) = (points(&self.values), y(0.0));
+        if self.filled {
+            let _ = write!(out, r#"<polygon class="area" points="{LEFT},{base} {curve}{RIGHT},{base}"/>"#);
+        }
+        let _ = write!(out, r#"<polyline class="{}" points="{curve}"/>"#, self.class);
+        if let Some((class, values)) = &self.also {
+            let _ = write!(out, r#"<polyline class="{class}" points="{}"/>"#, points(values));
+        }
+    }
+}
+
+/// Where a step lies.
+fn x(step: usize, steps: usize) -> f64 {
+    match steps {
+        0 | 1 => (LEFT + RIGHT) / 2.0,
+        _ => LEFT + (RIGHT - LEFT) * step as f64 / (steps - 1) as f64,
+    }
+}
+
+/// The steps that get a number.
+fn step_ticks(steps: usize) -> impl Iterator<Item = usize> {
+    let distance = tick_step(steps.max(5) as f64 / 2.0).max(1.0) as usize;
+    (0..steps).step_by(distance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_few() {
+        assert_eq!(Scale::linear(&[4.2]).ticks(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(Scale::linear(&[1.0]).ticks().len(), 6);
+        assert_eq!(Scale::log(&[1.0, 230.0]).ticks(), [1.0, 10.0, 100.0, 1000.0]);
+        assert_eq!(step_ticks(0).count(), 0);
+        assert_eq!(step_ticks(1).collect::<Vec<_>>(), [0]);
+        assert!((4..=12).contains(&step_ticks(256).count()));
+    }
+}

@@ -1,0 +1,72 @@
+//! `decant pick`: the sampler on rows that somebody dumped.
+
+use crate::args::Pick;
+use crate::npy;
+use crate::session::Session;
+use anyhow::{Context, Result};
+use decant_sampling::{Sampler, Scratch, Seed, Step, TokenId};
+use serde::Serialize;
+use std::fs::File;
+use std::io::{self, BufReader, Write};
+
+/// One line of `pick --json`.
+#[derive(Serialize)]
+struct Row {
+    row: usize,
+    entropy: f64,
+    varentropy: f64,
+    temperature: f64,
+    kept: u32,
+    kept_mass: f64,
+    kept_entropy: f64,
+    token: TokenId,
+    logprob: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_ids: Option<Vec<TokenId>>,
+}
+
+impl Row {
+    fn new(row: usize, step: Step, kept_ids: Option<Vec<TokenId>>) -> Self {
+        let Step { token, logprob, entropy, varentropy, temperature, kept, kept_mass, kept_entropy } = step;
+        Row { row, entropy, varentropy, temperature, kept, kept_mass, kept_entropy, token, logprob, kept_ids }
+    }
+
+    const HEADINGS: &str =
+        "     row   entropy  varentropy  temperature    kept  kept_mass  kept_entropy   token   logprob";
+
+    fn line(&self) -> String {
+        let Row { row, entropy, varentropy, temperature, kept, kept_mass, kept_entropy, token, logprob, .. } = self;
+        let ids = self.kept_ids.iter().flatten().map(|id| format!(" {id}")).collect::<String>();
+        let ids = if ids.is_empty() { ids } else { format!(" {ids}") };
+        format!(
+            "{row:8}  {entropy:8.4}  {varentropy:10.4}  {temperature:11.4}  {kept:6}  {kept_mass:9.6}  \
+             {kept_entropy:12.4}  {token:6}  {logprob:8.4}{ids}"
+        )
+    }
+}
+
+pub fn run(args: &Pick, session: &Session) -> Result<()> {
+    let name = args.logits.display();
+    let spec = args.sampler.spec()?;
+    let file = File::open(&args.logits).with_context(|| format!("cannot read {name}"))?;
+    let mut rows = npy::Reader::new(BufReader::new(file)).with_context(|| format!("cannot read {name}"))?;
+    let sampler = Sampler::new(&spec, rows.width())?.with_isa(session.isa);
+    let mut scratch = Scratch::default();
+    let mut out = io::stdout().lock();
+    if !args.json {
+        let dim = session.paint.dim();
+        writeln!(out, "{dim}{}{}{dim:#}", Row::HEADINGS, if args.kept_ids { "  kept_ids" } else { "" })?;
+    }
+    for index in 0.. {
+        let Some(row) = rows.next_row().with_context(|| format!("cannot read {name}"))? else { break };
+        let coins = Seed(args.seed).coins(0, index as u64);
+        let step = sampler.pick(&row, &[], coins, &mut scratch).with_context(|| format!("{name}: row {index}"))?;
+        let kept_ids = args.kept_ids.then(|| scratch.kept(&row).collect());
+        let row = Row::new(index, step, kept_ids);
+        match args.json {
+            true => writeln!(out, "{}", serde_json::to_string(&row)?)?,
+            false => writeln!(out, "{}", row.line())?,
+        }
+    }
+    Ok(())
+}

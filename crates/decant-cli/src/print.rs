@@ -1,0 +1,182 @@
+//! How samples are printed while they are made.
+
+use crate::heat;
+use crate::session::Paint;
+use crate::spans::Span;
+use anyhow::Result;
+use decant_decode::{Finish, Header};
+use decant_sampling::{SamplerSpec, Step, TokenId};
+use serde::Serialize;
+use std::io::{self, StdoutLock, Write};
+
+/// How wide a sparkline may be.
+const SPARKLINE: usize = 72;
+
+/// What is printed of a sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Form {
+    /// Prompt and text.
+    Text,
+    /// Prompt and text, each token on the colour of its entropy, and what the colours mean.
+    Heat,
+    /// The ids of the tokens.
+    Ids,
+    /// One JSON object.
+    Json,
+}
+
+/// A sample in the making.
+#[derive(Debug)]
+pub struct Sample {
+    pub seed: u64,
+    pub sampler: SamplerSpec,
+    pub prompt_ids: Vec<TokenId>,
+    /// Whether nothing stands before the first token.
+    pub starts_text: bool,
+    pub steps: Vec<Step>,
+    pub text: String,
+    pub finish: Option<Finish>,
+    pub error: Option<String>,
+}
+
+impl Sample {
+    /// The sample that a header asks for, with no token yet.
+    pub fn new(header: &Header) -> Self {
+        Sample {
+            seed: header.seed,
+            sampler: header.sampler.clone(),
+            prompt_ids: header.prompt_ids.clone(),
+            starts_text: header.prompt.is_empty(),
+            steps: Vec::new(),
+            text: String::new(),
+            finish: None,
+            error: None,
+        }
+    }
+
+    pub fn finish_name(&self) -> &'static str {
+        finish_name(self.finish)
+    }
+
+    fn json(&self) -> SampleJson<'_> {
+        SampleJson {
+            text: &self.text,
+            ids: self.steps.iter().map(|step| step.token).collect(),
+            prompt_ids: &self.prompt_ids,
+            finish: self.finish,
+            seed: self.seed,
+            sampler: &self.sampler,
+            error: self.error.as_deref(),
+        }
+    }
+}
+
+/// Why a text ended, in words.
+pub fn finish_name(finish: Option<Finish>) -> &'static str {
+    match finish {
+        Some(Finish::Length) => "finish: length",
+        Some(Finish::Stop) => "finish: stop",
+        Some(Finish::Eos) => "finish: eos",
+        None => "cut off",
+    }
+}
+
+/// One line of `generate --json`.
+#[derive(Serialize)]
+struct SampleJson<'a> {
+    text: &'a str,
+    ids: Vec<TokenId>,
+    prompt_ids: &'a [TokenId],
+    /// Null if an error ended the sample.
+    finish: Option<Finish>,
+    seed: u64,
+    sampler: &'a SamplerSpec,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+/// Prints samples on standard output.
+pub struct Printer<'a> {
+    form: Form,
+    paint: Paint,
+    samples: u64,
+    prompt: &'a str,
+    out: StdoutLock<'static>,
+}
+
+impl<'a> Printer<'a> {
+    /// For so many samples that go on from `prompt`.
+    pub fn new(form: Form, paint: Paint, samples: u64, prompt: &'a str) -> Self {
+        Printer { form, paint, samples, prompt, out: io::stdout().lock() }
+    }
+
+    /// Before the first token.
+    pub fn begin(&mut self, sample: &Sample, number: u64) -> Result<()> {
+        if !matches!(self.form, Form::Text | Form::Heat) {
+            return Ok(());
+        }
+        let dim = self.paint.dim();
+        if self.samples > 1 {
+            let gap = if number == 0 { "" } else { "\n" };
+            writeln!(
+                self.out,
+                "{gap}{dim}== sample {} of {}, seed {} =={dim:#}",
+                number + 1,
+                self.samples,
+                sample.seed
+            )?;
+        }
+        write!(self.out, "{dim}{}{dim:#}", self.prompt)?;
+        Ok(self.out.flush()?)
+    }
+
+    /// A token, and the text that is certain by it.
+    pub fn token(&mut self, sample: &mut Sample, certain: Vec<Span>) -> Result<()> {
+        if self.form == Form::Ids
+            && let Some(step) = sample.steps.last()
+        {
+            let comma = if sample.steps.len() > 1 { "," } else { "" };
+            write!(self.out, "{comma}{}", step.token)?;
+            self.out.flush()?;
+        }
+        self.text(sample, certain)
+    }
+
+    /// Text that is certain now.
+    pub fn text(&mut self, sample: &mut Sample, certain: Vec<Span>) -> Result<()> {
+        for Span { token, text } in certain {
+            sample.text += &text;
+            match self.form {
+                Form::Text => write!(self.out, "{text}")?,
+                Form::Heat => heat::write(&mut self.out, self.paint, sample.steps[token].entropy, &text)?,
+                Form::Ids | Form::Json => continue,
+            }
+            self.out.flush()?;
+        }
+        Ok(())
+    }
+
+    /// After the last token.
+    pub fn end(&mut self, sample: &Sample) -> Result<()> {
+        match self.form {
+            Form::Json => writeln!(self.out, "{}", serde_json::to_string(&sample.json())?)?,
+            Form::Heat => {
+                let entropies: Vec<f64> = sample.steps.iter().map(|step| step.entropy).collect();
+                write!(self.out, "\n{}", view_end(self.paint, &entropies))?;
+            }
+            Form::Text | Form::Ids => writeln!(self.out)?,
+        }
+        Ok(self.out.flush()?)
+    }
+}
+
+/// What stands below a text in colours: what they mean, and the course of the entropy.
+pub fn view_end(paint: Paint, entropies: &[f64]) -> String {
+    let legend = if paint == Paint::Off { String::new() } else { format!("\n{}\n", heat::legend(paint)) };
+    let most = entropies.iter().copied().fold(0.0, f64::max);
+    let (line, dim) = (heat::sparkline(paint, entropies, SPARKLINE), paint.dim());
+    format!(
+        "{legend}\n{line}\n{dim}entropy over the text: mean {:.2}, highest {most:.2} nats{dim:#}\n",
+        heat::mean(entropies)
+    )
+}

@@ -1,0 +1,84 @@
+//! The real binary, run in a folder of its own.
+#![allow(dead_code)] // Every test file uses its part.
+
+use serde_json::Value;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Output;
+use tempfile::TempDir;
+
+/// A folder that goes away, and the program run in it.
+pub struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        Place { folder: TempDir::new().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.path(name), bytes).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Runs `decant` with an empty standard input.
+    pub fn run(&self, args: &[&str]) -> Output {
+        self.run_with(args, "")
+    }
+
+    /// Runs `decant` with this standard input.
+    pub fn run_with(&self, args: &[&str], stdin: &str) -> Output {
+        let mut command = assert_cmd::cargo::cargo_bin_cmd!("decant");
+        command.current_dir(self.folder.path()).env_remove("NO_COLOR").env_remove("COLORTERM");
+        command.args(args).write_stdin(stdin).output().unwrap()
+    }
+
+    /// Standard output of a run that must succeed.
+    pub fn ok(&self, args: &[&str]) -> String {
+        self.ok_with(args, "")
+    }
+
+    /// The same, with this standard input.
+    pub fn ok_with(&self, args: &[&str], stdin: &str) -> String {
+        let output = self.run_with(args, stdin);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The lines of JSON of a run that must succeed.
+    pub fn json(&self, args: &[&str]) -> Vec<Value> {
+        lines(&self.ok(args))
+    }
+
+    /// The error of a run that must fail with this code, and without a panic.
+    pub fn err(&self, code: i32, args: &[&str]) -> String {
+        let output = self.run(args);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
+        assert!(stderr.starts_with("error: ") && !stderr.contains("panicked"), "{args:?}: {stderr}");
+        stderr
+    }
+
+    /// Writes rows as NPY, as NumPy does it.
+    pub fn npy(&self, name: &str, shape: &str, numbers: &[f32]) {
+        let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+        header += &" ".repeat(117 - header.len());
+        let mut file = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+        file.extend(format!("{header}\n").bytes());
+        file.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+        self.write(name, file);
+    }
+}
+
+/// JSON lines.
+pub fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}

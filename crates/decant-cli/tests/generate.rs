@@ -1,0 +1,202 @@
+//! `decant generate` with the embedded model.
+
+mod common;
+
+use common::{Place, lines};
+use serde_json::Value;
+
+const STORY: [&str; 6] = ["generate", "Once upon a time", "--max-tokens", "24", "--seed", "7"];
+
+fn story(more: &[&str]) -> Vec<&'static str> {
+    let more = more.iter().map(|arg| &*arg.to_string().leak());
+    STORY.into_iter().chain(more).collect()
+}
+
+#[test]
+fn one_seed_is_one_text() {
+    let place = Place::new();
+    let text = place.ok(&STORY);
+    assert!(text.starts_with("Once upon a time") && text.ends_with('\n') && text.len() > 40, "{text}");
+    let same: [&[&str]; 5] = [
+        &[],
+        &["--threads", "1"],
+        &["--threads", "2"],
+        &["--isa", "scalar"],
+        &["--sampler", "temperature=1.0,top_h=0.40"],
+    ];
+    for more in same {
+        assert_eq!(place.ok(&story(more)), text, "{more:?}");
+    }
+    let other = place.ok(&["generate", "Once upon a time", "--max-tokens", "24", "--seed", "8"]);
+    assert_ne!(other, text);
+}
+
+#[test]
+fn samples_equal_single_runs_with_their_seeds() {
+    let place = Place::new();
+    let samples = place.json(&story(&["-n", "8", "--json"]));
+    assert_eq!(samples.len(), 8);
+    for (number, sample) in samples.iter().enumerate() {
+        let seed = sample["seed"].as_u64().unwrap();
+        assert_eq!(seed, 7 + number as u64);
+        let single =
+            place.json(&["generate", "Once upon a time", "--max-tokens", "24", "--json", "--seed", &seed.to_string()]);
+        assert_eq!(single, std::slice::from_ref(sample));
+    }
+    let distinct: std::collections::BTreeSet<_> = samples.iter().map(|sample| sample["text"].to_string()).collect();
+    assert!(distinct.len() > 4, "{distinct:?}");
+
+    let text = place.ok(&story(&["-n", "2"]));
+    assert!(text.starts_with("== sample 1 of 2, seed 7 ==\nOnce upon"), "{text}");
+    assert!(text.contains("\n\n== sample 2 of 2, seed 8 ==\nOnce upon"), "{text}");
+}
+
+#[test]
+fn json_says_all() {
+    let place = Place::new();
+    let sample = &place.json(&story(&["--json"]))[0];
+    let keys: Vec<&String> = sample.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["finish", "ids", "prompt_ids", "sampler", "seed", "text"]);
+    assert_eq!(sample["sampler"], "temp=1,top_h=0.4");
+    assert_eq!((&sample["finish"], &sample["seed"]), (&"length".into(), &7.into()));
+    assert_eq!(sample["ids"].as_array().unwrap().len(), 24);
+    let printed = place.ok(&STORY);
+    assert_eq!(
+        printed,
+        format!("Once upon a time{}\n", sample["text"].as_str().unwrap()),
+        "the text is without the prompt"
+    );
+    let prompt = &place.json(&["tokenize", "Once upon a time", "--json"])[0];
+    assert_eq!(sample["prompt_ids"], prompt["ids"]);
+    let ids: Vec<String> = sample["ids"].as_array().unwrap().iter().map(Value::to_string).collect();
+    assert_eq!(place.ok(&story(&["--ids"])), ids.join(",") + "\n");
+    assert_eq!(place.json(&["detokenize", &ids.join(","), "--json"])[0]["text"], sample["text"]);
+}
+
+#[test]
+fn a_seed_is_always_told() {
+    let place = Place::new();
+    let args = ["generate", "A dog", "--max-tokens", "8"];
+    let output = place.run(&args);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let seed = stderr.strip_prefix("seed ").and_then(|rest| rest.split(',').next()).unwrap();
+    assert_eq!(place.ok(&[&args[..], &["--seed", seed]].concat()).into_bytes(), output.stdout);
+    assert_eq!(place.run(&[&args[..], &["--quiet"]].concat()).stderr, b"");
+}
+
+#[test]
+fn prompts_come_from_anywhere() {
+    let place = Place::new();
+    let [generate, _, rest @ ..] = STORY;
+    let text = place.ok(&STORY);
+    assert_eq!(place.ok_with(&[&[generate], &rest[..]].concat(), "Once upon a time\n"), text);
+    assert_eq!(place.ok_with(&[&[generate, "-"], &rest[..]].concat(), "Once upon a time"), text);
+    let from_bos = &place.json(&[&[generate, "", "--json"], &rest[..]].concat())[0];
+    assert_eq!(from_bos["prompt_ids"].as_array().unwrap().len(), 1, "BOS alone");
+    assert_eq!(from_bos["ids"].as_array().unwrap().len(), 24);
+}
+
+#[test]
+fn stop_strings_end_the_text_before_them() {
+    let place = Place::new();
+    let whole = place.json(&story(&["--json"]))[0]["text"].as_str().unwrap().to_owned();
+    // The middle of the text, wherever its tokens are cut.
+    let stop = &whole[whole.len() / 2..whole.len() / 2 + 4];
+    let sample = &place.json(&story(&["--json", "--stop", "never there", "--stop", stop]))[0];
+    assert_eq!(sample["text"], whole[..whole.find(stop).unwrap()]);
+    assert_eq!(sample["finish"], "stop");
+    assert!(sample["ids"].as_array().unwrap().len() < 24);
+    assert!(place.err(2, &story(&["--stop", ""])).contains("--stop"));
+}
+
+#[test]
+fn the_context_is_the_limit() {
+    let place = Place::new();
+    let sample =
+        &place.json(&["generate", "Once", "--max-tokens", "100000", "--ignore-eos", "--json", "--seed", "1"])[0];
+    let count = |key: &str| sample[key].as_array().unwrap().len();
+    assert_eq!((count("ids") + count("prompt_ids"), &sample["finish"]), (512, &"length".into()));
+    let error = place.err(1, &["generate", &"a long prompt ".repeat(400)]);
+    assert!(error.contains("the model's context only 512"), "{error}");
+    let none = &place.json(&["generate", "Once", "--max-tokens", "0", "--json"])[0];
+    assert_eq!((&none["text"], &none["finish"]), (&"".into(), &"length".into()));
+}
+
+#[test]
+fn colours_only_where_they_are_wanted() {
+    let place = Place::new();
+    assert_eq!(place.ok(&story(&["--show", "entropy"])), place.ok(&STORY), "a pipe is no terminal");
+    let coloured = place.ok(&story(&["--show", "entropy", "--color", "always"]));
+    assert!(coloured.contains("\x1b[48;5;") && coloured.contains("nats"), "{coloured}");
+    let mut plain = String::new();
+    for (index, part) in coloured.split('\x1b').enumerate() {
+        plain += if index == 0 { part } else { part.split_once('m').unwrap().1 };
+    }
+    assert!(plain.starts_with(place.ok(&STORY).trim_end()), "{plain}");
+}
+
+#[test]
+fn wrong_command_lines() {
+    let place = Place::new();
+    assert!(place.err(2, &["generate", "x", "--sampler", "top_h=1.4"]).contains("top_h must be"));
+    assert!(place.err(2, &["generate", "x", "--num", "0"]).contains("--num"));
+    assert!(place.err(2, &["generate", "x", "--threads", "0"]).contains("--threads"));
+    assert!(place.err(2, &["generate", "x", "--isa", "sse"]).contains("--isa"));
+    assert!(place.err(2, &["generate", "x", "--chat", "--raw"]).contains("--chat"));
+    assert!(place.err(2, &["generate", "x", "--chat"]).contains("has no chat template"));
+    assert!(place.err(1, &["generate", "x", "-m", "absent.gguf"]).contains("absent.gguf"));
+    assert!(place.err(1, &["generate", "x", "--trace", "no/such/folder.jsonl"]).contains("no/such/folder.jsonl"));
+    assert!(place.err(2, &["conjure"]).contains("conjure"));
+}
+
+#[test]
+fn rows_of_the_model_feed_pick() {
+    let place = Place::new();
+    let sample = &place.json(&story(&["--json"]))[0];
+    let ids: Vec<String> =
+        ["prompt_ids", "ids"].iter().flat_map(|key| sample[key].as_array().unwrap()).map(Value::to_string).collect();
+    let prompt = sample["prompt_ids"].as_array().unwrap().len();
+    // The row after the prompt, drawn at position 0 of the seed, is the first token of the text.
+    place.ok(&["logits", "Once upon a time", "-o", "prompt.npy"]);
+    place.ok(&["logits", "--ids", &ids[..prompt].join(","), "-o", "ids.npy"]);
+    let bytes = |name: &str| std::fs::read(place.path(name)).unwrap();
+    assert_eq!(bytes("prompt.npy"), bytes("ids.npy"));
+    let rows = place.json(&["pick", "--logits", "prompt.npy", "--json"]);
+    assert_eq!(rows.len(), prompt);
+    // All rows of the text, from the last of the prompt on, draw the text again.
+    place.ok(&["logits", "--ids", &ids.join(" "), "-o", "all.npy"]);
+    let all = bytes("all.npy");
+    let header = 10 + usize::from(u16::from_le_bytes([all[8], all[9]]));
+    let row = (all.len() - header) / ids.len();
+    let numbers: Vec<f32> = all[header + (prompt - 1) * row..]
+        .chunks_exact(4)
+        .map(|le| f32::from_le_bytes(le.try_into().unwrap()))
+        .collect();
+    place.npy("text.npy", &format!("({}, {})", ids.len() - prompt + 1, row / 4), &numbers);
+    let picked = place.json(&["pick", "--logits", "text.npy", "--json", "--seed", "7"]);
+    let tokens: Vec<String> = picked.iter().map(|row| row["token"].to_string()).collect();
+    assert_eq!(tokens[..ids.len() - prompt], ids[prompt..]);
+
+    assert!(place.err(1, &["logits", "--ids", "1,99999", "-o", "no.npy"]).contains("token 99999 at position 1"));
+    assert!(!place.path("no.npy").exists(), "nothing is begun that cannot be finished");
+    assert!(place.err(2, &["logits", "--ids", "1,x", "-o", "no.npy"]).contains("`x` is no token id"));
+    assert!(place.err(2, &["logits", "--ids", "", "-o", "no.npy"]).contains("--ids"));
+}
+
+#[test]
+fn tokens_and_back() {
+    let place = Place::new();
+    let text = "The owl said: \"Ünïcode — 🦉!\"";
+    let tokens = &place.json(&["tokenize", text, "--json"])[0];
+    let ids: Vec<String> = tokens["ids"].as_array().unwrap().iter().map(Value::to_string).collect();
+    assert_eq!(tokens["tokens"].as_array().unwrap().len(), ids.len());
+    assert_eq!(place.ok(&["detokenize", &ids.join(" ")]), format!("{text}\n"));
+    assert_eq!(
+        lines(&place.ok(&[&["detokenize", "--json"], &ids.iter().map(|id| &**id).collect::<Vec<_>>()[..]].concat()))[0]
+            ["text"],
+        text
+    );
+    assert_eq!(place.ok(&["tokenize", text]).lines().count(), ids.len());
+    assert!(place.err(1, &["detokenize", "4000000000"]).contains("4000000000"));
+    assert!(place.err(2, &["detokenize", "-5"]).contains("-5"));
+}

@@ -1,0 +1,157 @@
+//! `decant pick` on rows with known answers.
+
+mod common;
+
+use common::Place;
+
+/// The worked example of the three Top-H rules, as logits.
+const WORKED: [f64; 8] = [0.40, 0.20, 0.15, 0.10, 0.06, 0.04, 0.03, 0.02];
+
+fn worked(place: &Place) {
+    let row: Vec<f32> = WORKED.iter().map(|p| p.ln() as f32).collect();
+    place.npy("worked.npy", "(8,)", &row);
+}
+
+#[test]
+fn gives_every_number_of_a_row() {
+    let place = Place::new();
+    worked(&place);
+    let rows = place.json(&["pick", "--logits", "worked.npy", "--json", "--kept-ids"]);
+    let [row] = &rows[..] else { panic!("{rows:?}") };
+    let keys: Vec<&String> = row.as_object().unwrap().keys().collect();
+    let mut expected = [
+        "row",
+        "entropy",
+        "varentropy",
+        "temperature",
+        "kept",
+        "kept_mass",
+        "kept_entropy",
+        "token",
+        "logprob",
+        "kept_ids",
+    ];
+    expected.sort();
+    assert_eq!(keys, expected);
+    let entropy: f64 = WORKED.iter().map(|p| -p * p.ln()).sum();
+    let varentropy: f64 = WORKED.iter().map(|p| p * (-p.ln() - entropy).powi(2)).sum();
+    let near = |key: &str, expected: f64| {
+        let given = row[key].as_f64().unwrap();
+        assert!((given - expected).abs() < 1e-6, "{key}: {given}, expected {expected}");
+    };
+    near("entropy", entropy);
+    near("varentropy", varentropy);
+    near("temperature", 1.0);
+    near("kept_mass", 0.6);
+    near("kept_entropy", -(2.0 / 3.0 * (2.0f64 / 3.0).ln() + 1.0 / 3.0 * (1.0f64 / 3.0).ln()));
+    assert_eq!((&row["row"], &row["kept"], &row["kept_ids"]), (&0.into(), &2.into(), &vec![0, 1].into()));
+    near("logprob", WORKED[row["token"].as_u64().unwrap() as usize].ln());
+}
+
+#[test]
+fn the_three_rules_keep_what_they_say() {
+    let place = Place::new();
+    worked(&place);
+    for (rule, kept) in [("paper", 2), ("ref", 1), ("hf", 1)] {
+        let sampler = format!("temp=1,top_h=0.4:rule={rule}");
+        let rows = place.json(&["pick", "--logits", "worked.npy", "--sampler", &sampler, "--json"]);
+        assert_eq!(rows[0]["kept"], kept, "{rule}");
+        assert!(rows[0].get("kept_ids").is_none());
+    }
+}
+
+#[test]
+fn each_row_has_its_own_coins() {
+    let place = Place::new();
+    place.npy("rows.npy", "(64, 16)", &[0.0; 64 * 16]);
+    let args = ["pick", "--logits", "rows.npy", "--sampler", "temp=1", "--json", "--seed", "5"];
+    let tokens =
+        |rows: Vec<serde_json::Value>| rows.iter().map(|row| row["token"].as_u64().unwrap()).collect::<Vec<_>>();
+    let drawn = tokens(place.json(&args));
+    assert_eq!(drawn.len(), 64);
+    assert_eq!(drawn, tokens(place.json(&args)), "the same seed, the same tokens");
+    assert!(drawn.iter().collect::<std::collections::BTreeSet<_>>().len() > 8, "{drawn:?}");
+    let other = tokens(place.json(&["pick", "--logits", "rows.npy", "--sampler", "temp=1", "--json", "--seed", "6"]));
+    assert_ne!(drawn, other);
+    // Row i is drawn at position i, whatever stands around it.
+    place.npy("head.npy", "(3, 16)", &[0.0; 3 * 16]);
+    let head = tokens(place.json(&["pick", "--logits", "head.npy", "--sampler", "temp=1", "--json", "--seed", "5"]));
+    assert_eq!(head, drawn[..3]);
+}
+
+#[test]
+fn the_tiers_agree_bit_for_bit() {
+    let place = Place::new();
+    let numbers: Vec<f32> = (0..4 * 5000).map(|i| ((i * 7919) % 10007) as f32 / 700.0).collect();
+    place.npy("rows.npy", "(4, 5000)", &numbers);
+    let args = ["pick", "--logits", "rows.npy", "--json", "--kept-ids", "--isa"];
+    let auto = place.ok(&[&args[..], &["auto"]].concat());
+    assert_eq!(auto, place.ok(&[&args[..], &["scalar"]].concat()));
+}
+
+#[test]
+fn a_table_for_people() {
+    let place = Place::new();
+    worked(&place);
+    let table = place.ok(&["pick", "--logits", "worked.npy", "--kept-ids"]);
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].contains("kept_entropy") && lines[1].ends_with("0 1"), "{table}");
+}
+
+#[test]
+fn a_bad_row_is_named_and_those_before_it_stay() {
+    let place = Place::new();
+    place.npy("rows.npy", "(3, 2)", &[0.0, 1.0, f32::NAN, 0.0, 0.0, 1.0]);
+    let args = ["pick", "--logits", "rows.npy", "--json"];
+    let error = place.err(1, &args);
+    assert!(error.contains("rows.npy: row 1: the logit of token 0 is NaN"), "{error}");
+    assert_eq!(common::lines(&String::from_utf8(place.run(&args).stdout).unwrap()).len(), 1);
+    let error = |numbers: &[f32], shape: &str| {
+        place.npy("bad.npy", shape, numbers);
+        place.err(1, &["pick", "--logits", "bad.npy"])
+    };
+    assert!(error(&[f32::INFINITY, 0.0], "(2,)").contains("row 0: the logit of token 0 is inf"));
+    assert!(error(&[f32::NEG_INFINITY; 2], "(1, 2)").contains("row 0: all 2 tokens of the row are forbidden"));
+    assert!(error(&[], "(0,)").contains("row 0: the row of logits is empty"));
+    assert!(error(&[0.0; 3], "(2, 2)").contains("bad.npy: it ends in row 1 of 2"));
+    assert_eq!(
+        place.ok(&["pick", "--logits", "rows.npy", "--help"]).lines().next(),
+        Some("Run the sampler on rows of logits that somebody dumped")
+    );
+}
+
+#[test]
+fn bad_specs_and_files() {
+    let place = Place::new();
+    worked(&place);
+    let spec = |spec: &str| place.err(2, &["pick", "--logits", "worked.npy", "--sampler", spec]);
+    assert!(spec("top_h=1.4").contains("top_h must be a number in 0..=1; given 1.4"));
+    assert!(spec("top_h=nan").contains("top_h must be"));
+    assert!(spec("wonder=1").contains("wonder"));
+    assert!(spec("temp=1,temperature=1").contains("temperature"));
+    assert!(place.err(1, &["pick", "--logits", "absent.npy"]).contains("absent.npy"));
+    place.write("text.npy", "no rows");
+    assert!(place.err(1, &["pick", "--logits", "text.npy"]).contains("text.npy: it does not begin with NPY's magic"));
+    assert!(place.err(2, &["pick"]).contains("--logits"));
+}
+
+#[test]
+fn profiles_hold_a_sampler() {
+    let place = Place::new();
+    worked(&place);
+    let pick = ["pick", "--logits", "worked.npy", "--json", "--profile", "profile.toml"];
+    place.write("profile.toml", "sampler = \"temp=2,top_k=3\"\n[measured]\nentropy_p25 = 0.5\n");
+    let rows = place.json(&pick);
+    assert_eq!((&rows[0]["temperature"], &rows[0]["kept"]), (&2.0.into(), &3.into()));
+    let error = |toml: &str, code: i32| {
+        place.write("profile.toml", toml);
+        place.err(code, &pick)
+    };
+    assert!(error("sampler = \"top_h=7\"", 2).contains("profile.toml: sampler: top_h must be"));
+    assert!(error("sampler = \"temp=1\"\nsmapler = 3", 2).contains("profile.toml: unknown field `smapler`"));
+    assert!(error("", 2).contains("profile.toml: missing field `sampler`"));
+    assert!(error("sampler = ", 2).contains("profile.toml"));
+    assert!(place.err(2, &[&pick[..], &["--sampler", "temp=1"]].concat()).contains("cannot be used with"));
+    assert!(place.err(1, &["pick", "--logits", "worked.npy", "--profile", "none.toml"]).contains("none.toml"));
+}
