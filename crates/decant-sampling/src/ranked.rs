@@ -320,7 +320,9 @@ impl<'s> Ranked<'s> {
             Reach::Above(bound) => {
                 let depth = self.beta * (top - f64::from(bound));
                 let deeper = (2.0 * depth).max(4.0);
-                if deeper < 80.0 { (top - deeper / self.beta) as f32 } else { f32::MIN }
+                let next = (top - deeper / self.beta) as f32;
+                // Beyond 80 no weight counts; and where it is too cold for f32 to tell `next` from `bound`, nothing does.
+                if deeper < 80.0 && next < bound { next } else { f32::MIN }
             }
             Reach::Whole => return,
         };

@@ -1,5 +1,7 @@
 //! What fuzzing has found stays found: every file of `fuzz/regressions` runs through the body of its target.
 
+#[path = "../../../fuzz/bodies/rows.rs"]
+mod rows;
 #[path = "../../../fuzz/bodies/spec.rs"]
 mod spec;
 
@@ -21,4 +23,9 @@ fn replay(target: &str, body: fn(&[u8])) -> usize {
 #[test]
 fn spec_regressions() {
     assert!(replay("spec", spec::run) > 0);
+}
+
+#[test]
+fn row_regressions() {
+    assert!(replay("rows", rows::run) > 0);
 }
