@@ -3,10 +3,12 @@
 use crate::session::Session;
 use anyhow::{Result, bail};
 use decant_decode::{Header, ModelId};
+use decant_models::hub::{Hub, HubSettings, Progress};
 use decant_models::native::{EngineOptions, NativeModel};
 use decant_models::tokenizer::Tokenizer;
 use decant_models::{LoadError, ModelInfo, ModelSource};
 use decant_sampling::TokenId;
+use indicatif::ProgressBar;
 
 /// A loaded model, and what the user calls it.
 pub struct Model {
@@ -18,7 +20,8 @@ impl Model {
     /// Loads a model.
     pub fn load(source: &ModelSource, session: &Session) -> Result<Self, LoadError> {
         let options = EngineOptions { threads: session.threads, isa: session.isa };
-        let model = decant_models::Model::load(source, options)?;
+        let hub = Hub::new(HubSettings::from_env(|name| std::env::var(name).ok()));
+        let model = decant_models::Model::load(source, options, &hub, &mut downloads(session))?;
         Ok(Model { model, source: source.clone() })
     }
 
@@ -70,5 +73,20 @@ impl Model {
             Some(bos) => Ok(vec![bos]),
             None => bail!("the prompt is empty, and the model {} has no BOS token to start from", self.source),
         }
+    }
+}
+
+/// Shows how far the download of each file has come.
+fn downloads(session: &Session) -> impl FnMut(Progress<'_>) {
+    let mut shown: Option<(String, ProgressBar)> = None;
+    move |Progress { file, done, total }| {
+        let (_, bar) = match shown.take() {
+            Some(current) if current.0 == file => shown.insert(current),
+            _ => {
+                let bar = session.bar("", total.unwrap_or(0), true).with_message(file.to_owned());
+                shown.insert((file.to_owned(), bar))
+            }
+        };
+        bar.set_position(done);
     }
 }

@@ -15,6 +15,7 @@ use crate::weights::{Shape, Storage};
 pub use config_json::ConfigJson;
 pub(crate) use config_json::read as read_json;
 pub use gguf::{GgufTensors, gguf_config};
+pub(crate) use safetensors::shard_names;
 pub use safetensors::{SafetensorsError, Shards};
 
 /// Maps a file into memory, to be read page by page as its tensors are.

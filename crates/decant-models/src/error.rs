@@ -4,6 +4,8 @@ use std::path::Path;
 
 use crate::checkpoint::SafetensorsError;
 use crate::gguf::GgufError;
+use crate::hub::HubError;
+use crate::template::TemplateError;
 use crate::tokenizer::TokenizerError;
 use crate::weights::Shape;
 
@@ -44,6 +46,12 @@ pub enum LoadError {
         /// How many rows the model's embedding has.
         model: usize,
     },
+    /// A model of a hub cannot be fetched.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// The chat template is none.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
     /// A JSON file lacks a field or has one of a wrong type.
     #[error("{0}")]
     Json(serde_json::Error),

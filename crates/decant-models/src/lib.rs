@@ -3,9 +3,11 @@
 pub mod checkpoint;
 mod error;
 pub mod gguf;
+pub mod hub;
 mod identity;
 mod model;
 pub mod native;
+pub mod template;
 pub mod tokenizer;
 pub mod toy;
 pub mod weights;

@@ -1,4 +1,4 @@
-//! A model from one word: the embedded one, a file, a folder.
+//! A model from one word: the embedded one, a file, a folder, a hub's.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,10 @@ use std::str::FromStr;
 use crate::LoadError;
 use crate::checkpoint::{ConfigJson, GgufTensors, Shards, gguf_config, map_file};
 use crate::gguf::Gguf;
+use crate::hub::{Hub, HubModel, Progress};
 use crate::identity::Identity;
 use crate::native::{EngineOptions, NativeModel};
+use crate::template::ChatTemplate;
 use crate::tokenizer::Tokenizer;
 use crate::weights::{ModelConfig, Storage, TensorSource};
 
@@ -26,15 +28,18 @@ pub enum ModelSource {
     Embedded,
     /// A GGUF file, or a folder as Hugging Face has it.
     Path(PathBuf),
+    /// One of the two, on a hub.
+    Hub(HubModel),
 }
 
 impl FromStr for ModelSource {
     type Err = LoadError;
 
-    /// `embedded`, or a path.
+    /// `embedded`, `hf:owner/name[:file]`, or a path.
     fn from_str(text: &str) -> Result<Self, LoadError> {
         Ok(match text {
             EMBEDDED => ModelSource::Embedded,
+            name if name.starts_with("hf:") => ModelSource::Hub(name.parse()?),
             path => ModelSource::Path(path.into()),
         })
     }
@@ -45,6 +50,7 @@ impl fmt::Display for ModelSource {
         match self {
             ModelSource::Embedded => f.write_str(EMBEDDED),
             ModelSource::Path(path) => path.display().fmt(f),
+            ModelSource::Hub(model) => model.fmt(f),
         }
     }
 }
@@ -90,28 +96,37 @@ pub struct Model {
     pub engine: NativeModel,
     /// Its vocabulary.
     pub tokenizer: Tokenizer,
+    /// How it sees a conversation, if its files say so.
+    pub template: Option<ChatTemplate>,
     /// What is known of it.
     pub info: ModelInfo,
 }
 
 impl Model {
-    /// Loads a model. Weights are mapped, not read: nobody may change the files while the model is in use.
+    /// Loads a model; one of a hub is fetched first, as far as it is not in the cache, and `progress` told of it.
+    /// Weights are mapped, not read: nobody may change the files while the model is in use.
     ///
     /// # Errors
     /// [`LoadError`], with the file that is at fault.
-    pub fn load(source: &ModelSource, options: EngineOptions) -> Result<Self, LoadError> {
+    pub fn load(
+        source: &ModelSource,
+        options: EngineOptions,
+        hub: &Hub,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Self, LoadError> {
         match source {
             ModelSource::Embedded => Model::from_gguf(&Storage::new(STORIES), EMBEDDED, options),
-            ModelSource::Path(path) => Model::from_path(path, options),
+            ModelSource::Path(path) => Model::from_path(path, &stem(path), options),
+            ModelSource::Hub(model) => Model::from_path(&hub.fetch(model, progress)?, &model.repository(), options),
         }
     }
 
-    fn from_path(path: &Path, options: EngineOptions) -> Result<Self, LoadError> {
-        if path.is_dir() {
-            return Model::from_folder(path, options).map_err(|error| error.in_file(path));
-        }
-        let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        Model::from_gguf(&map_file(path)?, &name, options).map_err(|error| error.in_file(path))
+    fn from_path(path: &Path, name: &str, options: EngineOptions) -> Result<Self, LoadError> {
+        let loaded = match path.is_dir() {
+            true => Model::from_folder(path, name, options),
+            false => map_file(path).and_then(|file| Model::from_gguf(&file, name, options)),
+        };
+        loaded.map_err(|error| error.in_file(path))
     }
 
     fn from_gguf(storage: &Storage, name: &str, options: EngineOptions) -> Result<Self, LoadError> {
@@ -127,10 +142,12 @@ impl Model {
             file_len: bytes.len() as u64,
         };
         let tensors = GgufTensors::new(&gguf, storage);
-        Model::assemble(gguf_config(&gguf)?, &tensors, Tokenizer::from_gguf(&gguf)?, info, options)
+        let tokenizer = Tokenizer::from_gguf(&gguf)?;
+        let template = ChatTemplate::from_gguf(&gguf, &tokenizer)?;
+        Model::assemble(gguf_config(&gguf)?, &tensors, (tokenizer, template), info, options)
     }
 
-    fn from_folder(folder: &Path, options: EngineOptions) -> Result<Self, LoadError> {
+    fn from_folder(folder: &Path, name: &str, options: EngineOptions) -> Result<Self, LoadError> {
         let json = ConfigJson::open(folder)?;
         let tensors = Shards::open(folder)?;
         let tokenizer = Tokenizer::from_folder(folder)?;
@@ -139,21 +156,21 @@ impl Model {
             identity.add(map_file(&folder.join(name))?.bytes(), 0);
         }
         tensors.identify(&mut identity);
-        let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
         let info = ModelInfo {
-            name: name.unwrap_or_default(),
+            name: name.to_owned(),
             hash: identity.finish(),
             architecture: json.model_type().to_owned(),
             format: FileFormat::Safetensors,
             file_len: tensors.file_len(),
         };
-        Model::assemble(json.config(&tensors)?, &tensors, tokenizer, info, options)
+        let template = ChatTemplate::from_folder(folder)?;
+        Model::assemble(json.config(&tensors)?, &tensors, (tokenizer, template), info, options)
     }
 
     fn assemble(
         config: ModelConfig,
         tensors: &dyn TensorSource,
-        tokenizer: Tokenizer,
+        (tokenizer, template): (Tokenizer, Option<ChatTemplate>),
         info: ModelInfo,
         options: EngineOptions,
     ) -> Result<Self, LoadError> {
@@ -161,6 +178,14 @@ impl Model {
         if tokenizer.vocab() > config.vocab {
             return Err(LoadError::Vocabulary { tokenizer: tokenizer.vocab(), model: config.vocab });
         }
-        Ok(Model { engine: NativeModel::new(config, tensors, options)?, tokenizer, info })
+        Ok(Model { engine: NativeModel::new(config, tensors, options)?, tokenizer, template, info })
     }
+}
+
+/// What a file or folder is called, however the path to it is written.
+fn stem(path: &Path) -> String {
+    let absolute = path.canonicalize();
+    let path = absolute.as_deref().unwrap_or(path);
+    let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
+    name.unwrap_or_default().to_string_lossy().into_owned()
 }

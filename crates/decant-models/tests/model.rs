@@ -6,6 +6,7 @@ use std::path::Path;
 
 use decant_decode::{LanguageModel, Want};
 use decant_kernels::Isa;
+use decant_models::hub::{Hub, HubSettings};
 use decant_models::native::EngineOptions;
 use decant_models::{FileFormat, LoadError, Model, ModelSource};
 use safetensors::Dtype;
@@ -16,7 +17,8 @@ const ASSET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/decant-stories.
 
 fn load(source: &str) -> Result<Model, LoadError> {
     let options = EngineOptions { threads: NonZeroUsize::MIN, isa: Isa::best() };
-    Model::load(&source.parse::<ModelSource>()?, options)
+    let hub = Hub::new(HubSettings::from_env(|_| None));
+    Model::load(&source.parse::<ModelSource>()?, options, &hub, &mut |_| ())
 }
 
 /// The likeliest token after a text.

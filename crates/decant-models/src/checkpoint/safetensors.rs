@@ -143,7 +143,7 @@ impl Shards {
 }
 
 /// The files that an index names, each once, none outside its folder.
-fn shard_names(index: &Path) -> Result<BTreeSet<String>, LoadError> {
+pub(crate) fn shard_names(index: &Path) -> Result<BTreeSet<String>, LoadError> {
     let index: Index = super::config_json::read(index)?;
     let names: BTreeSet<String> = index.weight_map.into_values().collect();
     match names.iter().find(|name| Path::new(name).file_name() != Some(name.as_ref())) {
