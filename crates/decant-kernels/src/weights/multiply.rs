@@ -8,6 +8,9 @@ use super::steps::{BF16, F16, F32, Q8_0, Step};
 use crate::Isa;
 use crate::lanes::dispatch;
 
+/// How many bytes ahead weights are called into the cache: a quarter less time on a model that the cache just misses.
+const AHEAD: usize = 3 << 10;
+
 /// out\[m\]\[r\] = the dot product of row r of `weights` with row m of `x`.
 ///
 /// One output's bits depend on these two rows alone: not on the tier, nor on the other rows of either.
@@ -30,76 +33,53 @@ fn by_format<L: WeightLanes>(weights: Weights<'_>, x: &Activations, out: Columns
     }
 }
 
-/// Goes over the weights once, and for each few rows of them over all rows of `x`, in tiles of about four outputs.
+/// Goes over the weights once, and for each row of them over all rows of `x`, up to four together.
 #[inline(always)]
 fn tiles<L: WeightLanes, F: Step<L, B>, const B: usize>(weights: Weights<'_>, x: &[F::Input], mut out: ColumnsMut<'_>) {
-    let steps = weights.row_bytes.div_ceil(B);
-    let (rows, m) = (weights.rows(), out.rows());
-    let mut row = 0;
-    while row + 4 <= rows {
+    for row in 0..weights.rows() {
         let mut first = 0;
-        while first + 4 <= m {
-            for r in row..row + 4 {
-                tile::<L, F, B, 1, 4>(weights, r, &x[first * steps..], first, &mut out);
-            }
-            first += 4;
-        }
-        while first + 2 <= m {
-            for r in [row, row + 2] {
-                tile::<L, F, B, 2, 2>(weights, r, &x[first * steps..], first, &mut out);
-            }
-            first += 2;
-        }
-        if first < m {
-            tile::<L, F, B, 4, 1>(weights, row, &x[first * steps..], first, &mut out);
-        }
-        row += 4;
-    }
-    for row in row..rows {
-        for first in 0..m {
-            tile::<L, F, B, 1, 1>(weights, row, &x[first * steps..], first, &mut out);
+        while first < out.rows() {
+            first += match out.rows() - first {
+                1 => tile::<L, F, B, 1>(weights, row, x, first, &mut out),
+                2 | 3 => tile::<L, F, B, 2>(weights, row, x, first, &mut out),
+                _ => tile::<L, F, B, 4>(weights, row, x, first, &mut out),
+            };
         }
     }
 }
 
-/// The products of rows `row..row + R` of the weights with `M` rows of activations, which are rows `first..` of all.
+/// The products of one row of the weights with `M` rows of activations from `first` on. Returns `M`.
 #[inline(always)]
-fn tile<L: WeightLanes, F: Step<L, B>, const B: usize, const R: usize, const M: usize>(
+fn tile<L: WeightLanes, F: Step<L, B>, const B: usize, const M: usize>(
     weights: Weights<'_>,
     row: usize,
     x: &[F::Input],
     first: usize,
     out: &mut ColumnsMut<'_>,
-) {
+) -> usize {
+    let (whole, rest) = weights.row(row).as_chunks::<B>();
     let steps = weights.row_bytes.div_ceil(B);
-    let w: [(&[[u8; B]], &[u8]); R] = std::array::from_fn(|r| weights.row(row + r).as_chunks());
-    let x: [&[F::Input]; M] = std::array::from_fn(|m| &x[m * steps..][..steps]);
-    let mut sums = [[L::splat(0.0); M]; R];
-    let whole = w[0].0.len();
-    let w_whole = w.map(|(chunks, _)| &chunks[..whole]);
-    let x_whole = x.map(|x| &x[..whole]);
-    for step in 0..whole {
-        for r in 0..R {
-            let weights = F::weights(&w_whole[r][step]);
-            for m in 0..M {
-                sums[r][m] = F::accumulate(weights, &x_whole[m][step], sums[r][m]);
-            }
+    let x: [&[F::Input]; M] = std::array::from_fn(|m| &x[(first + m) * steps..][..steps]);
+    let x_whole = x.map(|x| &x[..whole.len()]);
+    let mut sums = [L::splat(0.0); M];
+    for (step, bytes) in whole.iter().enumerate() {
+        L::prefetch(bytes.as_ptr().wrapping_add(AHEAD));
+        let weights = F::weights(bytes);
+        for m in 0..M {
+            sums[m] = F::accumulate(weights, &x_whole[m][step], sums[m]);
         }
     }
-    if whole < steps {
+    if !rest.is_empty() {
         // The last step, filled up with zeros: adding +0 changes no sum, for a sum that starts at +0 is never -0.
-        for r in 0..R {
-            let mut last = [0; B];
-            last[..w[r].1.len()].copy_from_slice(w[r].1);
-            let weights = F::weights(&last);
-            for m in 0..M {
-                sums[r][m] = F::accumulate(weights, &x[m][whole], sums[r][m]);
-            }
+        let mut last = [0; B];
+        last[..rest.len()].copy_from_slice(rest);
+        let weights = F::weights(&last);
+        for m in 0..M {
+            sums[m] = F::accumulate(weights, &x[m][whole.len()], sums[m]);
         }
     }
-    for (r, sums) in sums.into_iter().enumerate() {
-        for (m, sum) in sums.into_iter().enumerate() {
-            out.set(first + m, row + r, sum.sum());
-        }
+    for (m, sum) in sums.into_iter().enumerate() {
+        out.set(first + m, row, sum.sum());
     }
+    M
 }
