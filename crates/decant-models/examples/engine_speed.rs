@@ -2,18 +2,15 @@
 //!
 //! `cargo run --release -p decant-models --example engine_speed -- MODEL [THREADS] [ISA] [TOKENS]`
 //!
-//! MODEL is a GGUF file or a Hugging Face folder.
+//! MODEL is `embedded`, a GGUF file or a Hugging Face folder.
 
 use std::env;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use decant_decode::{Feed, LanguageModel, TokenId, Want};
 use decant_kernels::{Isa, IsaName};
-use decant_models::LoadError;
-use decant_models::checkpoint::{ConfigJson, GgufTensors, Shards, gguf_config, map_file};
-use decant_models::gguf::Gguf;
 use decant_models::native::{EngineOptions, NativeModel};
+use decant_models::{Model, ModelSource};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -28,7 +25,7 @@ fn main() -> Result<(), Failure> {
     let tokens = arguments.get(4).map_or(Ok(256), |text| text.parse())?;
 
     let start = Instant::now();
-    let model = load(Path::new(path), EngineOptions { threads, isa })?;
+    let Model { engine: model, .. } = Model::load(&path.parse::<ModelSource>()?, EngineOptions { threads, isa })?;
     println!("{path}: loaded in {:.1} ms; {threads} threads, {}", start.elapsed().as_secs_f64() * 1e3, isa.name());
     let tokens = tokens.min(model.context() - 1);
 
@@ -42,16 +39,6 @@ fn main() -> Result<(), Failure> {
     println!("{:>12}: {:8.0} tokens/s at the fastest step", "greedy", 1.0 / fastest.as_secs_f64());
     println!("ids {:?}", &ids[..tokens.min(16)]);
     Ok(())
-}
-
-fn load(path: &Path, options: EngineOptions) -> Result<NativeModel, LoadError> {
-    if path.is_dir() {
-        let tensors = Shards::open(path)?;
-        return NativeModel::new(ConfigJson::open(path)?.config(&tensors)?, &tensors, options);
-    }
-    let file = map_file(path)?;
-    let gguf = Gguf::parse(file.bytes())?;
-    NativeModel::new(gguf_config(&gguf)?, &GgufTensors::new(&gguf, &file), options)
 }
 
 /// Prints the best of five runs, in tokens a second.

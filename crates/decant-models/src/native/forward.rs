@@ -6,8 +6,8 @@ use decant_kernels::vectors::{rms_norm, swiglu};
 use decant_kernels::weights::{Activations, ColumnsMut};
 
 use super::rope::Angles;
-use super::{KvCache, Layer, NativeModel, Projection};
-use crate::weights::{ModelConfig, Tensor};
+use super::{KvCache, Layer, Linear, NativeModel};
+use crate::weights::ModelConfig;
 
 /// Tokens that go through the graph together: enough to read each weight for many, few enough to stay in cache.
 const MAX_TOGETHER: usize = 64;
@@ -94,13 +94,9 @@ impl Workspace {
         let ModelConfig { dim, heads, kv_heads, head_dim, sliding_window, .. } = model.config;
         let layer = &model.layers[index];
         norm(model, &self.stream, &layer.attention_norm, &mut self.side);
-        let [query, key, value] = [&layer.query, &layer.key, &layer.value];
-        let products =
-            [(&query.weight, &mut self.queries), (&key.weight, &mut self.keys), (&value.weight, &mut self.values)];
-        linear(model, &mut self.input, &self.side, dim, products);
-        add_bias(query, &mut self.queries);
-        add_bias(key, &mut self.keys);
-        add_bias(value, &mut self.values);
+        let layers =
+            [(&layer.query, &mut self.queries), (&layer.key, &mut self.keys), (&layer.value, &mut self.values)];
+        linear(model, &mut self.input, &self.side, dim, layers);
 
         turn(model, &mut self.queries, heads, layer.query_norm.as_deref(), angles);
         turn(model, &mut self.keys, kv_heads, layer.key_norm.as_deref(), angles);
@@ -128,16 +124,14 @@ impl Workspace {
             let kv = KvView { pages, layer: index, head, positions: seen(place) };
             attend(model.team.isa, kv, &queries[piece * group..][..group], scratch, mixed);
         });
-        let products = [(&layer.attention_output, &mut self.side)];
-        linear(model, &mut self.input, &self.mixed, heads * head_dim, products);
+        linear(model, &mut self.input, &self.mixed, heads * head_dim, [(&layer.attention_output, &mut self.side)]);
         add(&mut self.stream, &self.side);
     }
 
     fn feed_forward(&mut self, model: &NativeModel, layer: &Layer) {
         let ModelConfig { dim, hidden, .. } = model.config;
         norm(model, &self.stream, &layer.feed_forward_norm, &mut self.side);
-        let products = [(&layer.gate, &mut self.gate), (&layer.up, &mut self.up)];
-        linear(model, &mut self.input, &self.side, dim, products);
+        linear(model, &mut self.input, &self.side, dim, [(&layer.gate, &mut self.gate), (&layer.up, &mut self.up)]);
         swiglu(model.team.isa, &mut self.gate, &self.up);
         linear(model, &mut self.input, &self.gate, hidden, [(&layer.down, &mut self.side)]);
         add(&mut self.stream, &self.side);
@@ -168,27 +162,26 @@ fn norm(model: &NativeModel, rows: &[f32], weight: &[f32], out: &mut Vec<f32>) {
     }
 }
 
-/// Linear layers that share their input, rows of `cols`.
+/// Linear layers that share their input, rows of `cols`, each with where its output goes.
 fn linear<const N: usize>(
     model: &NativeModel,
     input: &mut Activations,
     rows: &[f32],
     cols: usize,
-    products: [(&Tensor, &mut Vec<f32>); N],
+    mut layers: [(&Linear, &mut Vec<f32>); N],
 ) {
-    let quantised = products.iter().any(|(tensor, _)| tensor.format().wants_quantised());
+    let quantised = layers.iter().any(|(layer, _)| layer.weight.format().wants_quantised());
     input.set(model.team.isa, rows, cols, quantised);
-    let products = products.map(|(tensor, out)| {
-        let cols = tensor.shape().rows;
-        out.resize(input.rows() * cols, 0.0);
-        (tensor.weights(), ColumnsMut::new(out, cols))
+    let products = layers.each_mut().map(|(layer, out)| {
+        let outputs = layer.weight.shape().rows;
+        out.resize(input.rows() * outputs, 0.0);
+        (layer.weight.weights(), ColumnsMut::new(out, outputs))
     });
     model.team.multiply(input, products);
-}
-
-fn add_bias(projection: &Projection, rows: &mut [f32]) {
-    if let Some(bias) = &projection.bias {
-        rows.chunks_exact_mut(bias.len()).for_each(|row| add(row, bias));
+    for (layer, out) in layers {
+        if let Some(bias) = &layer.bias {
+            out.chunks_exact_mut(bias.len()).for_each(|row| add(row, bias));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::rope::Rope;
 use super::team::Team;
-use super::{EngineOptions, Layer, NativeModel, Projection};
+use super::{EngineOptions, Layer, Linear, NativeModel};
 use crate::LoadError;
 use crate::weights::{ModelConfig, Part, RopeScaling, Shape, Tensor, TensorSource};
 
@@ -21,8 +21,8 @@ pub(super) fn load(
     let ModelConfig { dim, vocab, .. } = config;
     let embedding = loader.matrix(Part::Embedding, 0, vocab, dim)?;
     let output = match config.tied_embeddings {
-        true => embedding.clone(),
-        false => loader.matrix(Part::Output, 0, vocab, dim)?,
+        true => Linear { weight: embedding.clone(), bias: None },
+        false => loader.linear(Part::Output, 0, vocab, dim)?,
     };
     let output_norm = loader.vector(Part::OutputNorm, 0, dim)?;
     // Grows layer by layer: a file that claims 2^31 of them fails at the first that it lacks.
@@ -46,23 +46,27 @@ impl Loader<'_> {
         let head_norm = |part| qk_norm.then(|| self.vector(part, index, head_dim)).transpose();
         Ok(Layer {
             attention_norm: self.vector(Part::AttentionNorm, index, dim)?,
-            query: self.projection(Part::Query, Part::QueryBias, index, query)?,
-            key: self.projection(Part::Key, Part::KeyBias, index, kv)?,
-            value: self.projection(Part::Value, Part::ValueBias, index, kv)?,
+            query: self.biased(Part::Query, Part::QueryBias, index, query)?,
+            key: self.biased(Part::Key, Part::KeyBias, index, kv)?,
+            value: self.biased(Part::Value, Part::ValueBias, index, kv)?,
             query_norm: head_norm(Part::QueryNorm)?,
             key_norm: head_norm(Part::KeyNorm)?,
-            attention_output: self.matrix(Part::AttentionOutput, index, dim, query)?,
+            attention_output: self.linear(Part::AttentionOutput, index, dim, query)?,
             feed_forward_norm: self.vector(Part::FeedForwardNorm, index, dim)?,
-            gate: self.matrix(Part::Gate, index, hidden, dim)?,
-            up: self.matrix(Part::Up, index, hidden, dim)?,
-            down: self.matrix(Part::Down, index, dim, hidden)?,
+            gate: self.linear(Part::Gate, index, hidden, dim)?,
+            up: self.linear(Part::Up, index, hidden, dim)?,
+            down: self.linear(Part::Down, index, dim, hidden)?,
         })
     }
 
-    fn projection(&self, weight: Part, bias: Part, layer: usize, rows: usize) -> Result<Projection, LoadError> {
-        let weight = self.matrix(weight, layer, rows, self.config.dim)?;
-        let bias = self.config.qkv_bias.then(|| self.vector(bias, layer, rows)).transpose()?;
-        Ok(Projection { weight, bias })
+    /// Q, K or V, with its bias if the model has them.
+    fn biased(&self, weight: Part, bias: Part, layer: usize, outputs: usize) -> Result<Linear, LoadError> {
+        let bias = self.config.qkv_bias.then(|| self.vector(bias, layer, outputs)).transpose()?;
+        Ok(Linear { bias, ..self.linear(weight, layer, outputs, self.config.dim)? })
+    }
+
+    fn linear(&self, weight: Part, layer: usize, outputs: usize, inputs: usize) -> Result<Linear, LoadError> {
+        Ok(Linear { weight: self.matrix(weight, layer, outputs, inputs)?, bias: None })
     }
 
     fn matrix(&self, part: Part, layer: usize, rows: usize, cols: usize) -> Result<Tensor, LoadError> {

@@ -44,28 +44,28 @@ pub struct NativeModel {
     embedding: Tensor,
     layers: Vec<Layer>,
     output_norm: Vec<f32>,
-    output: Tensor,
+    output: Linear,
 }
 
 /// The weights of one block.
 #[derive(Debug)]
 struct Layer {
     attention_norm: Vec<f32>,
-    query: Projection,
-    key: Projection,
-    value: Projection,
+    query: Linear,
+    key: Linear,
+    value: Linear,
     query_norm: Option<Vec<f32>>,
     key_norm: Option<Vec<f32>>,
-    attention_output: Tensor,
+    attention_output: Linear,
     feed_forward_norm: Vec<f32>,
-    gate: Tensor,
-    up: Tensor,
-    down: Tensor,
+    gate: Linear,
+    up: Linear,
+    down: Linear,
 }
 
-/// A linear layer that may have a bias.
+/// A linear layer: its matrix [outputs, inputs] as it lies in the file, and a bias if it has one.
 #[derive(Debug)]
-struct Projection {
+struct Linear {
     weight: Tensor,
     bias: Option<Vec<f32>>,
 }
