@@ -139,7 +139,8 @@ fn attend_heads<L: Lanes, const H: usize>(
     weights.clear();
     let mut largest = [L::splat(f32::NEG_INFINITY); H];
     for (index, page) in pages.iter().enumerate() {
-        let mut scores = scores::<L, H>(queries, page.read(kv.layer, kv.head).0);
+        let next = pages.get(index + 1).unwrap_or(&pages[0]);
+        let mut scores = scores::<L, H>(queries, page.read(kv.layer, kv.head).0, next.read(kv.layer, kv.head).0);
         let here = seen_in_page(&seen, index);
         for h in 0..H {
             scores[h][..here.start].fill(f32::NEG_INFINITY);
@@ -185,12 +186,20 @@ fn seen_in_page(seen: &Range<usize>, index: usize) -> Range<usize> {
     seen.start.saturating_sub(start)..(seen.end - start).min(PAGE)
 }
 
-/// q·k / √d of each query with every key of a page: one sum a position, over elements in order.
+/// q·k / √d of each query with every key of a page: one sum a position, over elements in order. Meanwhile the next keys
+/// are called into the cache, from which the weights have driven them since the last token.
 #[inline(always)]
-fn scores<L: Lanes, const H: usize>(queries: [&[f32]; H], keys: &[[f32; PAGE]]) -> [[f32; PAGE]; 2] {
+fn scores<L: Lanes, const H: usize>(
+    queries: [&[f32]; H],
+    keys: &[[f32; PAGE]],
+    next_keys: &[[f32; PAGE]],
+) -> [[f32; PAGE]; 2] {
     let mut sums = [[L::splat(0.0); PAGE / LANES]; H];
     for (element, positions) in keys.iter().enumerate() {
         let positions = positions.as_chunks::<LANES>().0;
+        for sixteen in next_keys[element].as_chunks::<LANES>().0 {
+            L::prefetch(sixteen);
+        }
         for h in 0..H {
             let q = L::splat(queries[h][element]);
             for i in 0..PAGE / LANES {
@@ -223,9 +232,13 @@ fn mix<L: Lanes, const H: usize, const C: usize>(
     let mut totals = [[L::splat(0.0); C]; H];
     for (index, (page, weights)) in pages.iter().zip(weights).enumerate() {
         let values = page.read(kv.layer, kv.head).1;
+        let next_values = pages.get(index + 1).unwrap_or(page).read(kv.layer, kv.head).1;
         let mut sums = [[L::splat(0.0); C]; H];
         for position in seen_in_page(seen, index) {
             let value = &values[position * lanes + lane..][..C];
+            for sixteen in &next_values[position * lanes + lane..][..C] {
+                L::prefetch(sixteen);
+            }
             for h in 0..H {
                 let weight = L::splat(weights[h][position]);
                 for c in 0..C {

@@ -36,6 +36,8 @@ pub(crate) unsafe trait Lanes: Copy {
     fn sum(self) -> f32;
     /// The largest lane; none is NaN.
     fn largest(self) -> f32;
+    /// Calls what lies at an address into the cache; any address will do.
+    fn prefetch<T>(from: *const T);
 }
 
 /// Adding this to a float of small magnitude rounds it to an integer (ties to even), which then stands in the low bits.
@@ -128,6 +130,8 @@ unsafe impl Lanes for Scalar {
     fn largest(self) -> f32 {
         self.tree(|a, b| if a > b { a } else { b })
     }
+    #[inline(always)]
+    fn prefetch<T>(_: *const T) {}
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -262,6 +266,11 @@ mod avx2 {
         #[inline(always)]
         fn largest(self) -> f32 {
             tree!(_mm256_max_ps, _mm_max_ps, self)
+        }
+        #[inline(always)]
+        fn prefetch<T>(from: *const T) {
+            // SAFETY: a hint, which no address makes fail.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
         }
     }
 }

@@ -158,7 +158,7 @@ mod any_schedule {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
         #[test]
         fn gives_the_bits_of_one_by_one(
             kind in 0..12usize,

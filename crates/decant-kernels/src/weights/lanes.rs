@@ -12,8 +12,6 @@ pub(super) unsafe trait WeightLanes: Lanes {
     /// Two blocks of 32 signed bytes.
     type Bytes: Copy;
 
-    /// Calls what lies at an address, which may be any, into the cache.
-    fn prefetch(from: *const u8);
     /// Sixteen little-endian binary32.
     fn load_f32(from: &[u8; 64]) -> Self;
     /// Sixteen little-endian binary16, widened: exact.
@@ -37,8 +35,6 @@ pub(super) unsafe trait WeightLanes: Lanes {
 unsafe impl WeightLanes for Scalar {
     type Bytes = [[i8; 32]; 2];
 
-    #[inline(always)]
-    fn prefetch(_: *const u8) {}
     #[inline(always)]
     fn load_f32(from: &[u8; 64]) -> Self {
         let bytes = from.as_chunks().0;
@@ -103,11 +99,6 @@ mod avx2 {
     unsafe impl WeightLanes for Avx2 {
         type Bytes = [__m256i; 2];
 
-        #[inline(always)]
-        fn prefetch(from: *const u8) {
-            // SAFETY: a hint, which no address makes fail.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
-        }
         #[inline(always)]
         fn load_f32(from: &[u8; 64]) -> Self {
             let from = from.as_ptr().cast::<f32>();
