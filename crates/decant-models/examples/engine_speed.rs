@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use decant_decode::{Feed, LanguageModel, TokenId, Want};
 use decant_kernels::{Isa, IsaName};
+use decant_models::hub::{Hub, HubSettings};
 use decant_models::native::{EngineOptions, NativeModel};
 use decant_models::{Model, ModelSource};
 
@@ -25,7 +26,9 @@ fn main() -> Result<(), Failure> {
     let tokens = arguments.get(4).map_or(Ok(256), |text| text.parse())?;
 
     let start = Instant::now();
-    let Model { engine: model, .. } = Model::load(&path.parse::<ModelSource>()?, EngineOptions { threads, isa })?;
+    let hub = Hub::new(HubSettings::from_env(|name| env::var(name).ok()));
+    let options = EngineOptions { threads, isa };
+    let model = Model::load(&path.parse::<ModelSource>()?, options, &hub, &mut |_| ())?.engine;
     println!("{path}: loaded in {:.1} ms; {threads} threads, {}", start.elapsed().as_secs_f64() * 1e3, isa.name());
     let tokens = tokens.min(model.context() - 1);
 
