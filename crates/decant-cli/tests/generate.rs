@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Place, lines};
+use decant_models::gguf::Gguf;
 use serde_json::Value;
 
 const STORY: [&str; 6] = ["generate", "Once upon a time", "--max-tokens", "24", "--seed", "7"];
@@ -147,6 +148,30 @@ fn wrong_command_lines() {
     assert!(place.err(1, &["generate", "x", "-m", "absent.gguf"]).contains("absent.gguf"));
     assert!(place.err(1, &["generate", "x", "--trace", "no/such/folder.jsonl"]).contains("no/such/folder.jsonl"));
     assert!(place.err(2, &["conjure"]).contains("conjure"));
+}
+
+/// The embedded model with a NaN in its last norm, so that every logit is one.
+fn poisoned(place: &Place) {
+    let asset = concat!(env!("CARGO_MANIFEST_DIR"), "/../decant-models/assets/decant-stories.gguf");
+    let mut bytes = std::fs::read(asset).unwrap();
+    let gguf = Gguf::parse(&bytes).unwrap();
+    let start = gguf.range(gguf.tensor("output_norm.weight").unwrap()).unwrap().start;
+    bytes[start..start + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    place.write("poisoned.gguf", bytes);
+}
+
+#[test]
+fn a_row_of_nan_loses_nothing() {
+    let place = Place::new();
+    poisoned(&place);
+    let args = story(&["-m", "poisoned.gguf", "--trace", "t.jsonl"]);
+    assert!(place.err(1, &args).contains("at generated token 0: the logit of token 0 is NaN"));
+    assert_eq!(place.run(&args).stdout, b"Once upon a time\n");
+    assert_eq!(lines(&place.read("t.jsonl")).len(), 1, "the header");
+    let output = place.run(&[&args[..], &["--json"]].concat());
+    let sample = &lines(&String::from_utf8(output.stdout).unwrap())[0];
+    assert_eq!((&sample["text"], &sample["finish"]), (&"".into(), &Value::Null));
+    assert!(sample["error"].as_str().unwrap().contains("is NaN"), "{sample}");
 }
 
 #[test]

@@ -19,6 +19,16 @@ fn a_trace_tells_what_was_printed() {
     let text: String = lines[1..17].iter().map(|line| line["step"]["text"].as_str().unwrap()).collect();
     let printed = place.ok(&["generate", "Once upon a time", "--seed", "3", "--max-tokens", "16"]);
     assert_eq!(printed, format!("Once upon a time{text}\n"));
+    for line in &lines[1..17] {
+        let step = &line["step"];
+        let top = step["top"].as_array().unwrap();
+        assert!(top.len() == 5 && top.is_sorted_by_key(|other| -other["logprob"].as_f64().unwrap()), "{step}");
+        let drawn = top.iter().find(|other| other["token"] == step["token"]);
+        assert!(
+            drawn.is_none_or(|drawn| drawn["logprob"] == step["logprob"]),
+            "the same number in both places: {step}"
+        );
+    }
     assert_eq!(lines[17]["finish"], "length");
     let shown = place.ok(&["trace", "show", "story.jsonl"]);
     assert!(shown.contains(&printed) && shown.contains("seed 3"), "{shown}");

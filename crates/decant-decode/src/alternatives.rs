@@ -23,8 +23,8 @@ pub fn alternatives(logits: Logits<'_>, n: usize) -> Vec<Alternative> {
         top.insert(top.partition_point(|&(_, other)| other >= logit), (token as TokenId, logit));
         top.truncate(n);
     }
-    let log_z = EntropyStats::of(logits).log_z();
-    top.into_iter().map(|(token, logit)| Alternative { token, logprob: f64::from(logit) - log_z }).collect()
+    let stats = EntropyStats::of(logits);
+    top.into_iter().map(|(token, logit)| Alternative { token, logprob: stats.logprob(logit) }).collect()
 }
 
 #[cfg(test)]

@@ -229,12 +229,12 @@ impl<'m, M: LanguageModel> Decoder<'m, M> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Hashed;
+    use crate::testing::{HASHED, Hashed};
     use proptest::prelude::*;
 
     fn decoder(spec: &str, limits: Limits) -> Decoder<'static, Hashed> {
         let sampler = Sampler::new(&spec.parse().unwrap(), Hashed::VOCAB).unwrap();
-        Decoder::new(&Hashed, sampler, limits).unwrap()
+        Decoder::new(&HASHED, sampler, limits).unwrap()
     }
 
     fn limits(max_tokens: usize) -> Limits {
@@ -322,9 +322,24 @@ mod tests {
     }
 
     #[test]
+    fn a_bad_row_ends_the_text_and_loses_nothing() {
+        let model = Hashed { sound: 4 };
+        let sampler = Sampler::new(&"temp=1".parse().unwrap(), Hashed::VOCAB).unwrap();
+        let decoder = Decoder::new(&model, sampler, limits(20)).unwrap();
+        let mut state = decoder.start(&[1, 2], Seed(0), 0).unwrap();
+        let step = |state: &mut _| decoder.step(state).map(|step| step.unwrap().token);
+        let made: Vec<TokenId> = (0..3).map(|_| step(&mut state).unwrap()).collect();
+        for _ in 0..2 {
+            let error = step(&mut state).unwrap_err();
+            assert!(error.to_string().starts_with("at generated token 3: the logit of token 3 is NaN"), "{error}");
+            assert_eq!(state.generated(), made);
+        }
+    }
+
+    #[test]
     fn a_sampler_for_another_vocabulary() {
         let sampler = Sampler::new(&"temp=1".parse().unwrap(), 7).unwrap();
-        let error = Decoder::new(&Hashed, sampler, limits(1)).unwrap_err();
+        let error = Decoder::new(&HASHED, sampler, limits(1)).unwrap_err();
         assert_eq!(error, DecodeError::Vocabulary { sampler: 7, model: Hashed::VOCAB });
     }
 }

@@ -85,12 +85,12 @@ fn differ(position: usize, field: &'static str, recorded: impl Display, replayed
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Hashed, recorded};
+    use crate::testing::{HASHED, Hashed, recorded};
     use decant_sampling::Sampler;
 
     fn check(trace: &Trace) -> Option<Difference> {
         let sampler = Sampler::new(&trace.header.sampler, Hashed::VOCAB).unwrap();
-        replay(&Decoder::new(&Hashed, sampler, trace.header.limits.clone()).unwrap(), trace).unwrap()
+        replay(&Decoder::new(&HASHED, sampler, trace.header.limits.clone()).unwrap(), trace).unwrap()
     }
 
     /// The step and field at which a tampered trace is found out.

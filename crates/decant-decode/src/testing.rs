@@ -8,7 +8,13 @@ use decant_sampling::{Logits, Sampler, Seed, TokenId};
 
 /// A model whose row is a hash of the whole context, in a cache that is the context itself.
 #[derive(Debug)]
-pub struct Hashed;
+pub struct Hashed {
+    /// Rows after so many tokens hold a NaN.
+    pub sound: usize,
+}
+
+/// One without a fault.
+pub const HASHED: Hashed = Hashed { sound: usize::MAX };
 
 impl Hashed {
     pub const VOCAB: usize = 20;
@@ -55,7 +61,11 @@ impl LanguageModel for Hashed {
             let mut rows = Vec::new();
             for &token in feed.tokens {
                 feed.cache.push(token);
-                rows.extend(Self::row(feed.cache));
+                let mut row = Self::row(feed.cache);
+                if feed.cache.len() > self.sound {
+                    row[3] = f32::NAN;
+                }
+                rows.extend(row);
             }
             rows.drain(..rows.len() - feed.want.rows(feed.tokens.len()) * Self::VOCAB);
             Rows::new(rows, Self::VOCAB)
@@ -80,7 +90,7 @@ pub fn recorded(seed: u64) -> Trace {
         stop: vec![],
     };
     let piece = |token: TokenId| [b'a' + token as u8];
-    let decoder = Decoder::new(&Hashed, Sampler::new(&header.sampler, Hashed::VOCAB).unwrap(), limits).unwrap();
+    let decoder = Decoder::new(&HASHED, Sampler::new(&header.sampler, Hashed::VOCAB).unwrap(), limits).unwrap();
     let mut state = decoder.start(&header.prompt_ids, Seed(seed), header.stream).unwrap();
     let mut steps = Vec::new();
     while let Some(step) = decoder.step(&mut state).unwrap() {

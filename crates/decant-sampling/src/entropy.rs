@@ -86,6 +86,11 @@ impl EntropyStats {
         self.max + self.log_weight()
     }
 
+    /// ln p of a token of the row, given its logit; exact also where p is near 1.
+    pub fn logprob(&self, logit: f32) -> f64 {
+        f64::from(logit) - self.max - self.log_weight()
+    }
+
     /// ln Σe^(l - max), exact also where the others weigh little.
     pub(crate) fn log_weight(&self) -> f64 {
         libm::log1p(self.rest[0])

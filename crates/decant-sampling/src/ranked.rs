@@ -176,8 +176,7 @@ impl<'s> Ranked<'s> {
 
     /// ln p of a token in the model's own row.
     pub(crate) fn raw_logprob(&self, token: TokenId) -> f64 {
-        let logit = |token: TokenId| f64::from(self.logits.row()[token as usize]);
-        logit(token) - logit(self.logits.top()) - self.raw.log_weight()
+        self.raw.logprob(self.logits.row()[token as usize])
     }
 
     /// The first `len` survivors as one prefix; `len` is at least 1 and cut to what there is.

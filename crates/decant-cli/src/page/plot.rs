@@ -26,16 +26,16 @@ struct Panel {
 /// From a value to a height between 0 and 1.
 #[derive(Clone, Copy)]
 enum Scale {
-    Linear { top: f64 },
+    Linear { step: f64, ticks: f64 },
     Log { top: f64 },
 }
 
 impl Scale {
-    /// From 0 to a round number that holds all values.
-    fn linear(values: &[f64]) -> Self {
+    /// From 0 to a round number that holds all values, in at most so many parts.
+    fn linear(values: &[f64], parts: f64) -> Self {
         let most = values.iter().copied().fold(0.0, f64::max).max(1e-3);
-        let step = tick_step(most);
-        Scale::Linear { top: (most / step).ceil() * step }
+        let step = tick_step(most, parts);
+        Scale::Linear { step, ticks: (most / step).ceil() }
     }
 
     /// From 1 to a power of ten that holds all values.
@@ -46,7 +46,7 @@ impl Scale {
 
     fn height(self, value: f64) -> f64 {
         match self {
-            Scale::Linear { top } => value / top,
+            Scale::Linear { step, ticks } => value / (step * ticks),
             Scale::Log { top } => value.max(1.0).log10() / top,
         }
     }
@@ -54,20 +54,17 @@ impl Scale {
     /// The values that get a line.
     fn ticks(self) -> Vec<f64> {
         match self {
-            Scale::Linear { top } => {
-                let step = tick_step(top);
-                (0..).map(|tick| f64::from(tick) * step).take_while(|&tick| tick <= top * 1.0001).collect()
-            }
+            Scale::Linear { step, ticks } => (0..=ticks as i32).map(|tick| f64::from(tick) * step).collect(),
             Scale::Log { top } => (0..=top as i32).map(|power| 10f64.powi(power)).collect(),
         }
     }
 }
 
-/// A round distance (1, 2 or 5 times a power of ten) that cuts 0..=most into at most five parts.
-fn tick_step(most: f64) -> f64 {
-    let power = 10f64.powf((most / 5.0).log10().floor());
-    let round = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
-    round.into_iter().find(|step| most / step <= 5.001).unwrap_or(10.0 * power)
+/// A round distance (1, 2 or 5 times a power of ten) that cuts 0..=most into at most so many parts.
+fn tick_step(most: f64, parts: f64) -> f64 {
+    let power = 10f64.powf((most / parts).log10().floor());
+    let round = [1.0, 2.0, 5.0].map(|factor| factor * power);
+    round.into_iter().find(|step| most / step <= parts * 1.0001).unwrap_or(10.0 * power)
 }
 
 /// The picture of a run.
@@ -81,7 +78,7 @@ pub fn svg(steps: &[TraceStep]) -> String {
             title: "entropy H of the model, and of what was kept (blue), nats",
             class: "entropy",
             height: 150.0,
-            scale: Scale::linear(&entropy),
+            scale: Scale::linear(&entropy, 5.0),
             values: entropy,
             also: Some(("kept", values(|step| step.step.kept_entropy))),
             filled: true,
@@ -90,7 +87,7 @@ pub fn svg(steps: &[TraceStep]) -> String {
             title: "temperature T",
             class: "temperature",
             height: 60.0,
-            scale: Scale::linear(&temperature),
+            scale: Scale::linear(&temperature, 2.0),
             values: temperature,
             also: None,
             filled: false,
@@ -165,7 +162,7 @@ fn x(step: usize, steps: usize) -> f64 {
 
 /// The steps that get a number.
 fn step_ticks(steps: usize) -> impl Iterator<Item = usize> {
-    let distance = tick_step(steps.max(5) as f64 / 2.0).max(1.0) as usize;
+    let distance = tick_step(steps as f64, 12.0).max(1.0) as usize;
     (0..steps).step_by(distance)
 }
 
@@ -175,8 +172,8 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_few() {
-        assert_eq!(Scale::linear(&[4.2]).ticks(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
-        assert_eq!(Scale::linear(&[1.0]).ticks().len(), 6);
+        assert_eq!(Scale::linear(&[4.2], 5.0).ticks(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(Scale::linear(&[1.0, 0.3], 2.0).ticks(), [0.0, 0.5, 1.0]);
         assert_eq!(Scale::log(&[1.0, 230.0]).ticks(), [1.0, 10.0, 100.0, 1000.0]);
         assert_eq!(step_ticks(0).count(), 0);
         assert_eq!(step_ticks(1).collect::<Vec<_>>(), [0]);
