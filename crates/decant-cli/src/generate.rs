@@ -8,8 +8,8 @@ use crate::session::{Session, Usage, text_or_stdin};
 use crate::spans::Spans;
 use anyhow::Result;
 use decant_decode::{DecodeError, Decoder, FORMAT, Finish, Header, LanguageModel, Limits, State};
-use decant_models::native::NativeModel;
-use decant_sampling::{Sampler, Seed, TokenId};
+use decant_models::native::{KvCache, NativeModel};
+use decant_sampling::{Sampler, SamplerSpec, Seed, TokenId};
 use std::hash::{BuildHasher, RandomState};
 use std::io::IsTerminal;
 use std::time::Instant;
@@ -28,23 +28,10 @@ pub fn run(args: &Generate, session: &Session) -> Result<()> {
     let text = text_or_stdin(args.prompt.prompt.as_deref(), "prompt")?;
     let model = Model::load(&args.model.model, session)?;
     let prompt = prompt(text, args, &model)?;
-    let limits =
-        Limits { max_tokens: args.max_tokens, ends: model.tokenizer().ends().to_vec(), ignore_eos: args.ignore_eos };
     let first_seed = args.seed.unwrap_or_else(random_seed);
-    let header = Header {
-        format: FORMAT,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        model: model.id(),
-        sampler: spec.clone(),
-        seed: first_seed,
-        stream: 0,
-        prompt: prompt.text.clone(),
-        prompt_ids: prompt.ids.clone(),
-        limits: limits.clone(),
-        stop: args.stop.clone(),
-    };
-    let sampler = Sampler::new(&spec, model.engine().vocab())?.with_isa(session.isa);
-    let decoder = Decoder::new(model.engine(), sampler, limits)?;
+    let header = header(args, spec, first_seed, &prompt, &model);
+    let sampler = Sampler::new(&header.sampler, model.engine().vocab())?.with_isa(session.isa);
+    let decoder = Decoder::new(model.engine(), sampler, header.limits.clone())?;
     let state = prefilled(&decoder, &prompt.ids, session)?;
     let form = match (args.json, args.ids, args.show.is_some() && session.is_view()) {
         (true, ..) => Form::Json,
@@ -70,6 +57,26 @@ pub fn run(args: &Generate, session: &Session) -> Result<()> {
     Ok(())
 }
 
+/// What the first sample is asked to do; the others differ in the seed.
+fn header(args: &Generate, sampler: SamplerSpec, seed: u64, prompt: &Prompt, model: &Model) -> Header {
+    Header {
+        format: FORMAT,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        model: model.id(),
+        sampler,
+        seed,
+        stream: 0,
+        prompt: prompt.text.clone(),
+        prompt_ids: prompt.ids.clone(),
+        limits: Limits {
+            max_tokens: args.max_tokens,
+            ends: model.tokenizer().ends().to_vec(),
+            ignore_eos: args.ignore_eos,
+        },
+        stop: args.stop.clone(),
+    }
+}
+
 /// One invocation: what its samples share.
 struct Run<'a> {
     decoder: &'a Decoder<'a, NativeModel>,
@@ -80,17 +87,12 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Makes one sample. Whatever goes wrong, what was made before is printed and in the trace.
-    fn sample(
-        &mut self,
-        header: Header,
-        state: State<<NativeModel as LanguageModel>::Cache>,
-        number: u64,
-    ) -> Result<Sample> {
-        let mut sample = Sample::new(&header);
+    fn sample(&mut self, header: Header, state: State<KvCache>, number: u64) -> Result<Sample> {
         let mut spans = Spans::new(&header.stop);
+        let mut sample = Sample::new(header);
         self.printer.begin(&sample, number)?;
         if let Some(recorder) = &mut self.recorder {
-            recorder.begin(header)?;
+            recorder.begin(&sample.header)?;
         }
         let made = self.tokens(&mut sample, &mut spans, state);
         let rest = spans.finish();
@@ -103,18 +105,13 @@ impl Run<'_> {
         Ok(sample)
     }
 
-    fn tokens(
-        &mut self,
-        sample: &mut Sample,
-        spans: &mut Spans,
-        state: State<<NativeModel as LanguageModel>::Cache>,
-    ) -> Result<()> {
-        let mut state = state.with_seed(Seed(sample.seed));
+    fn tokens(&mut self, sample: &mut Sample, spans: &mut Spans, state: State<KvCache>) -> Result<()> {
+        let mut state = state.with_seed(Seed(sample.header.seed));
         while !spans.stopped()
             && let Some(step) = self.decoder.step(&mut state)?
         {
             let position = sample.steps.len();
-            let bytes = self.model.bytes(step.token, position == 0 && sample.starts_text);
+            let bytes = self.model.bytes(step.token, position == 0 && sample.header.prompt.is_empty());
             if let Some(recorder) = &mut self.recorder {
                 recorder.step(trace_step(position, step, bytes, state.row(), self.model))?;
             }
@@ -162,7 +159,7 @@ fn summary(sample: &Sample, started: Instant) -> String {
     let finish = sample.finish_name();
     format!(
         "seed {}, {tokens} tokens in {seconds:.2} s ({:.0} a second), {finish}",
-        sample.seed,
+        sample.header.seed,
         tokens as f64 / seconds
     )
 }

@@ -28,11 +28,8 @@ pub enum Form {
 /// A sample in the making.
 #[derive(Debug)]
 pub struct Sample {
-    pub seed: u64,
-    pub sampler: SamplerSpec,
-    pub prompt_ids: Vec<TokenId>,
-    /// Whether nothing stands before the first token.
-    pub starts_text: bool,
+    /// What was asked for.
+    pub header: Header,
     pub steps: Vec<Step>,
     pub text: String,
     pub finish: Option<Finish>,
@@ -41,17 +38,8 @@ pub struct Sample {
 
 impl Sample {
     /// The sample that a header asks for, with no token yet.
-    pub fn new(header: &Header) -> Self {
-        Sample {
-            seed: header.seed,
-            sampler: header.sampler.clone(),
-            prompt_ids: header.prompt_ids.clone(),
-            starts_text: header.prompt.is_empty(),
-            steps: Vec::new(),
-            text: String::new(),
-            finish: None,
-            error: None,
-        }
+    pub fn new(header: Header) -> Self {
+        Sample { header, steps: Vec::new(), text: String::new(), finish: None, error: None }
     }
 
     pub fn finish_name(&self) -> &'static str {
@@ -62,10 +50,10 @@ impl Sample {
         SampleJson {
             text: &self.text,
             ids: self.steps.iter().map(|step| step.token).collect(),
-            prompt_ids: &self.prompt_ids,
+            prompt_ids: &self.header.prompt_ids,
             finish: self.finish,
-            seed: self.seed,
-            sampler: &self.sampler,
+            seed: self.header.seed,
+            sampler: &self.header.sampler,
             error: self.error.as_deref(),
         }
     }
@@ -123,7 +111,7 @@ impl<'a> Printer<'a> {
                 "{gap}{dim}== sample {} of {}, seed {} =={dim:#}",
                 number + 1,
                 self.samples,
-                sample.seed
+                sample.header.seed
             )?;
         }
         write!(self.out, "{dim}{}{dim:#}", self.prompt)?;

@@ -24,8 +24,8 @@ impl Recorder {
         Ok(Recorder { writer: TraceWriter::new(file), name })
     }
 
-    pub fn begin(&mut self, header: Header) -> Result<()> {
-        self.write(&TraceLine::Header(Box::new(header)))
+    pub fn begin(&mut self, header: &Header) -> Result<()> {
+        self.write(&TraceLine::Header(Box::new(header.clone())))
     }
 
     pub fn step(&mut self, step: TraceStep) -> Result<()> {
