@@ -1,11 +1,12 @@
 //! `decant doctor`: what this machine and this build offer, and what is missing.
 
-use crate::model::Model;
+use crate::model::{Model, hub_settings};
 use crate::session::Session;
 use anyhow::Result;
 use decant_models::ModelSource;
 use decant_sampling::Isa;
 use std::io::{self, Write};
+use std::path::Path;
 
 pub fn run(session: &Session) -> Result<()> {
     let mut missing = Vec::new();
@@ -20,6 +21,11 @@ pub fn run(session: &Session) -> Result<()> {
     line("version", format!("decant {}", env!("CARGO_PKG_VERSION")))?;
     line("instruction set", format!("{} (here: {available})", session.isa.name()))?;
     line("threads", format!("{} (cores: {cores})", session.threads))?;
+    let hub = hub_settings();
+    let token = if hub.token.is_some() { "with a token" } else { "without a token: public models only" };
+    let offline = if hub.offline { ", offline" } else { "" };
+    line("hub", format!("{}, {token}{offline}", hub.endpoint))?;
+    line("model cache", format!("{}, {}", hub.cache.display(), cached(&hub.cache)))?;
     match Model::load(&ModelSource::Embedded, session) {
         Ok(model) => {
             let info = model.info();
@@ -36,6 +42,14 @@ pub fn run(session: &Session) -> Result<()> {
         line("missing", what)?;
     }
     Ok(())
+}
+
+/// What the cache of the hub holds.
+fn cached(cache: &Path) -> String {
+    let Ok(entries) = cache.read_dir() else { return "not there yet".to_owned() };
+    let is_model = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("models--");
+    let models = entries.flatten().filter(|entry| is_model(&entry.file_name())).count();
+    format!("{models} models")
 }
 
 fn join(names: impl Iterator<Item = impl ToString>) -> String {

@@ -129,11 +129,17 @@ impl Run<'_> {
 
 /// The prompt as the model wants it.
 fn prompt(text: String, args: &Generate, model: &Model) -> Result<Prompt> {
-    if args.chat {
+    let rendered = if args.raw { None } else { model.chat(&text) };
+    let chat = rendered.is_some();
+    if args.chat && !chat {
         return Err(Usage(format!("--chat: the model {} has no chat template", model.id().source)).into());
     }
-    let ids = model.encode(&text, true)?;
-    Ok(Prompt { text, ids, chat: false })
+    // A rendered template brings its own BOS.
+    let (text, ids) = match rendered.transpose()? {
+        Some(text) => model.encode(&text, false).map(|ids| (text, ids))?,
+        None => model.encode(&text, true).map(|ids| (text, ids))?,
+    };
+    Ok(Prompt { text, ids, chat })
 }
 
 /// A text that begins with the prompt, all of it fed.

@@ -5,10 +5,12 @@ use anyhow::{Result, bail};
 use decant_decode::{Header, ModelId};
 use decant_models::hub::{Hub, HubSettings, Progress};
 use decant_models::native::{EngineOptions, NativeModel};
+use decant_models::template::{Message, Moment, TemplateError};
 use decant_models::tokenizer::Tokenizer;
 use decant_models::{LoadError, ModelInfo, ModelSource};
 use decant_sampling::TokenId;
 use indicatif::ProgressBar;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A loaded model, and what the user calls it.
 pub struct Model {
@@ -20,7 +22,7 @@ impl Model {
     /// Loads a model.
     pub fn load(source: &ModelSource, session: &Session) -> Result<Self, LoadError> {
         let options = EngineOptions { threads: session.threads, isa: session.isa };
-        let hub = Hub::new(HubSettings::from_env(|name| std::env::var(name).ok()));
+        let hub = Hub::new(hub_settings());
         let model = decant_models::Model::load(source, options, &hub, &mut downloads(session))?;
         Ok(Model { model, source: source.clone() })
     }
@@ -42,6 +44,19 @@ impl Model {
     /// Name and digest, as traces keep them.
     pub fn id(&self) -> ModelId {
         ModelId { source: self.source.to_string(), hash: self.model.info.hash.clone() }
+    }
+
+    /// What the template makes of a user's message, if the model has one.
+    ///
+    /// A template that asks for today's date is first told none, which careful ones provide for: so that the text does not
+    /// depend on the day. One that insists gets the date.
+    pub fn chat(&self, message: &str) -> Option<Result<String, TemplateError>> {
+        let template = self.model.template.as_ref()?;
+        let render = |now| template.render(&[Message::new("user", message)], true, now);
+        Some(render(None).or_else(|error| match error {
+            TemplateError::Invalid { .. } => render(Some(now())),
+            error => Err(error),
+        }))
     }
 
     pub fn info(&self) -> &ModelInfo {
@@ -78,15 +93,24 @@ impl Model {
 
 /// Shows how far the download of each file has come.
 fn downloads(session: &Session) -> impl FnMut(Progress<'_>) {
-    let mut shown: Option<(String, ProgressBar)> = None;
+    let mut bar = ProgressBar::hidden();
     move |Progress { file, done, total }| {
-        let (_, bar) = match shown.take() {
-            Some(current) if current.0 == file => shown.insert(current),
-            _ => {
-                let bar = session.bar("", total.unwrap_or(0), true).with_message(file.to_owned());
-                shown.insert((file.to_owned(), bar))
-            }
-        };
+        if bar.message() != file {
+            bar = session.bar(file, total.unwrap_or(done), true);
+        }
         bar.set_position(done);
+        if Some(done) == total {
+            bar.finish_and_clear();
+        }
     }
+}
+
+/// The hub, its cache and its token, as the environment names them.
+pub fn hub_settings() -> HubSettings {
+    HubSettings::from_env(|name| std::env::var(name).ok())
+}
+
+fn now() -> Moment {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Moment::from_unix(seconds.try_into().unwrap_or(i64::MAX))
 }

@@ -59,14 +59,14 @@ impl Session {
     }
 
     /// A bar on stderr for work of `total` parts; invisible unless stderr is a terminal.
-    pub fn bar(&self, what: &'static str, total: u64, bytes: bool) -> ProgressBar {
+    pub fn bar(&self, what: &str, total: u64, bytes: bool) -> ProgressBar {
         let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let template = match bytes {
             true => "{msg} {bar:30} {bytes}/{total_bytes} {eta}",
             false => "{msg} {bar:30} {pos}/{len}",
         };
         let style = ProgressStyle::with_template(template).expect("the template is constant");
-        ProgressBar::with_draw_target(Some(total), target).with_message(what).with_style(style)
+        ProgressBar::with_draw_target(Some(total), target).with_message(what.to_owned()).with_style(style)
     }
 }
 

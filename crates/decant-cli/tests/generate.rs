@@ -6,6 +6,8 @@ use common::{Place, lines};
 use decant_models::gguf::Gguf;
 use serde_json::Value;
 
+const EMBEDDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../decant-models/assets/decant-stories.gguf");
+
 const STORY: [&str; 6] = ["generate", "Once upon a time", "--max-tokens", "24", "--seed", "7"];
 
 fn story(more: &[&str]) -> Vec<&'static str> {
@@ -147,13 +149,14 @@ fn wrong_command_lines() {
     assert!(place.err(2, &["generate", "x", "--chat"]).contains("has no chat template"));
     assert!(place.err(1, &["generate", "x", "-m", "absent.gguf"]).contains("absent.gguf"));
     assert!(place.err(1, &["generate", "x", "--trace", "no/such/folder.jsonl"]).contains("no/such/folder.jsonl"));
+    assert!(place.err(2, &["generate", "x", "-m", "hf:nobody"]).contains("hf:nobody"));
+    assert!(place.err(1, &["generate", "x", "-m", "hf:nobody/nothing"]).contains("nobody/nothing"));
     assert!(place.err(2, &["conjure"]).contains("conjure"));
 }
 
 /// The embedded model with a NaN in its last norm, so that every logit is one.
 fn poisoned(place: &Place) {
-    let asset = concat!(env!("CARGO_MANIFEST_DIR"), "/../decant-models/assets/decant-stories.gguf");
-    let mut bytes = std::fs::read(asset).unwrap();
+    let mut bytes = std::fs::read(EMBEDDED).unwrap();
     let gguf = Gguf::parse(&bytes).unwrap();
     let start = gguf.range(gguf.tensor("output_norm.weight").unwrap()).unwrap().start;
     bytes[start..start + 4].copy_from_slice(&f32::NAN.to_le_bytes());
@@ -172,6 +175,39 @@ fn a_row_of_nan_loses_nothing() {
     let sample = &lines(&String::from_utf8(output.stdout).unwrap())[0];
     assert_eq!((&sample["text"], &sample["finish"]), (&"".into(), &Value::Null));
     assert!(sample["error"].as_str().unwrap().contains("is NaN"), "{sample}");
+}
+
+/// The embedded model with a chat template in its header.
+fn chatty(place: &Place, template: &str) {
+    let embedded = std::fs::read(EMBEDDED).unwrap();
+    let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+    let mut field = [text("tokenizer.chat_template"), 8u32.to_le_bytes().to_vec()].concat();
+    // A comment fills it up to the alignment of the tensors, so that they stay where the header says.
+    let fill = 32 - (field.len() + 8 + template.len() + 4) % 32;
+    field.extend(text(&format!("{template}{{#{}#}}", " ".repeat(fill))));
+    // Magic, version, how many tensors; how many fields; the fields.
+    let fields = u64::from_le_bytes(embedded[16..24].try_into().unwrap());
+    place.write("chatty.gguf", [&embedded[..16], &(fields + 1).to_le_bytes(), &field, &embedded[24..]].concat());
+}
+
+#[test]
+fn a_chat_template_frames_the_prompt() {
+    let place = Place::new();
+    chatty(
+        &place,
+        "{{ bos_token }}{% for message in messages %}{{ message.role }} says: {{ message.content }}\n{% endfor %}bot says:",
+    );
+    let chat = ["generate", "Hello", "-m", "chatty.gguf", "--seed", "7", "--max-tokens", "12"];
+    let json = |more: &[&str]| place.json(&[&chat[..], &["--json"], more].concat()).remove(0);
+    let sample = json(&[]);
+    let ids = |text: &str| place.json(&["tokenize", text, "--json"])[0]["ids"].clone();
+    assert_eq!(sample["prompt_ids"], ids("user says: Hello\nbot says:"), "and BOS once");
+    assert_eq!(sample, json(&["--chat"]));
+    assert_eq!(place.ok(&chat), format!("{}\n", sample["text"].as_str().unwrap()), "the answer stands for itself");
+    assert_eq!(json(&["--raw"])["prompt_ids"], ids("Hello"));
+    assert!(place.ok(&[&chat[..], &["--raw"]].concat()).starts_with("Hello"));
+    chatty(&place, "{{ raise_exception('only greetings') }}");
+    assert!(place.err(1, &chat).contains("only greetings"));
 }
 
 #[test]

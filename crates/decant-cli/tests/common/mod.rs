@@ -38,6 +38,7 @@ impl Place {
     pub fn run_with(&self, args: &[&str], stdin: &str) -> Output {
         let mut command = assert_cmd::cargo::cargo_bin_cmd!("decant");
         command.current_dir(self.folder.path()).env_remove("NO_COLOR").env_remove("COLORTERM");
+        command.env("HF_HOME", self.folder.path()).env("HF_HUB_OFFLINE", "1");
         command.args(args).write_stdin(stdin).output().unwrap()
     }
 
