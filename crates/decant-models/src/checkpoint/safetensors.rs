@@ -59,7 +59,7 @@ pub(super) fn read_header(bytes: &[u8]) -> Result<(Metadata, usize), Safetensors
 }
 
 /// All tensors of a folder, whichever of its files they lie in.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Shards {
     files: Vec<File>,
     tensors: HashMap<String, Entry>,
@@ -94,20 +94,29 @@ impl Shards {
     pub fn open(folder: &Path) -> Result<Self, LoadError> {
         let single = folder.join("model.safetensors");
         let index = folder.join("model.safetensors.index.json");
-        let mut shards = Shards { files: Vec::new(), tensors: HashMap::new() };
-        if !single.is_file() && index.is_file() {
-            for file in shard_names(&index)? {
-                shards.add(&folder.join(file))?;
-            }
-        } else {
-            shards.add(&single)?;
+        let mut paths = vec![single];
+        if !paths[0].is_file() && index.is_file() {
+            paths = shard_names(&index)?.into_iter().map(|name| folder.join(name)).collect();
+        }
+        let mut shards = Shards::default();
+        for path in paths {
+            shards.add(map_file(&path)?).map_err(|error| LoadError::from(error).in_file(&path))?;
         }
         Ok(shards)
     }
 
-    fn add(&mut self, path: &Path) -> Result<(), LoadError> {
-        let storage = map_file(path)?;
-        let (metadata, data) = read_header(storage.bytes()).map_err(|error| LoadError::from(error).in_file(path))?;
+    /// The tensors of one file.
+    ///
+    /// # Errors
+    /// [`SafetensorsError`] if its header cannot be believed.
+    pub fn of_file(file: Storage) -> Result<Self, SafetensorsError> {
+        let mut shards = Shards::default();
+        shards.add(file)?;
+        Ok(shards)
+    }
+
+    fn add(&mut self, storage: Storage) -> Result<(), SafetensorsError> {
+        let (metadata, data) = read_header(storage.bytes())?;
         let file = self.files.len();
         let entries = metadata.tensors().into_iter();
         self.tensors.extend(entries.map(|(name, info)| {
