@@ -132,11 +132,11 @@ pub struct Generate {
     /// Go on after an end token as after any other
     #[arg(long)]
     pub ignore_eos: bool,
-    /// Print the ids of the generated tokens instead of text
+    /// Print the ids of the generated tokens instead of text (--json has both)
     #[arg(long)]
     pub ids: bool,
     /// One JSON object a sample: text (without the prompt), ids, prompt_ids, finish (length|stop|eos), seed, sampler
-    #[arg(long, conflicts_with = "ids")]
+    #[arg(long)]
     pub json: bool,
     /// Colour every token by what it shows; ends with a legend and a sparkline
     #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["ids", "json"])]

@@ -98,7 +98,7 @@ impl Run<'_> {
         let rest = spans.finish();
         self.printer.text(&mut sample, rest)?;
         if let Err(error) = &made {
-            sample.error = Some(format!("{error:#}"));
+            sample.error = Some(crate::sentence(error));
         }
         self.printer.end(&sample)?;
         made?;
