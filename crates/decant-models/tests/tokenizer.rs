@@ -240,18 +240,18 @@ fn vocabularies_that_contradict_themselves_are_errors() {
         "tokenizer.ggml.token_type",
         Field::I32s(vec![]),
     );
-    assert_eq!(refusal(empty), TokenizerError::NoFallback { id: 0, vocab: 0 });
+    assert_eq!(refusal(empty), TokenizerError::NoUnknown { id: 0, vocab: 0 });
 }
 
 #[test]
 fn a_bad_tokenizer_json_is_an_error() {
     let error = |json: Value| Tokenizer::from_json(json.to_string().as_bytes(), &Hints::default()).unwrap_err();
-    assert!(matches!(error(json!({})), TokenizerError::Json { .. }));
+    assert!(matches!(error(json!({})), TokenizerError::Invalid { .. }));
     let bpe = |vocab: Value, merges: Value| json!({"model": {"type": "BPE", "vocab": vocab, "merges": merges}});
-    assert!(matches!(error(bpe(json!({"a": 0}), json!(["a b"]))), TokenizerError::Json { .. }));
+    assert!(matches!(error(bpe(json!({"a": 0}), json!(["a b"]))), TokenizerError::Invalid { .. }));
     // Longer than every token: the library's reader slices beyond its buffer.
-    assert!(matches!(error(bpe(json!({"ab": 0, "cd": 1}), json!(["ab cd"]))), TokenizerError::Json { .. }));
-    assert!(matches!(error(bpe(json!({"a": 4_000_000_000u32}), json!([]))), TokenizerError::Json { .. }));
+    assert!(matches!(error(bpe(json!({"ab": 0, "cd": 1}), json!(["ab cd"]))), TokenizerError::Invalid { .. }));
+    assert!(matches!(error(bpe(json!({"a": 4_000_000_000u32}), json!([]))), TokenizerError::Invalid { .. }));
 }
 
 proptest! {

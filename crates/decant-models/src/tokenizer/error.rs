@@ -6,9 +6,9 @@ use decant_sampling::TokenId;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenizerError {
-    /// A `tokenizer.json` that says no tokenizer.
+    /// What a file says makes no tokenizer.
     #[error("no tokenizer can be made of it: {reason}")]
-    Json {
+    Invalid {
         /// Why not.
         reason: String,
     },
@@ -60,12 +60,10 @@ pub enum TokenizerError {
         /// Which.
         key: String,
     },
-    /// A character that the vocabulary cannot spell, not even byte by byte.
-    #[error(
-        "the vocabulary has neither bytes nor an unknown token: token {id} of {vocab} would stand for everything else"
-    )]
-    NoFallback {
-        /// The id that is missing.
+    /// A vocabulary without a token for what it cannot spell.
+    #[error("the unknown token is {id}, which is not in the vocabulary of {vocab}")]
+    NoUnknown {
+        /// Its id.
         id: TokenId,
         /// How many tokens there are.
         vocab: usize,

@@ -102,7 +102,7 @@ impl<'g, 'a> Vocabulary<'g, 'a> {
     }
 
     fn bpe(&self, pre: &Pre) -> Result<tokenizers::Tokenizer, LoadError> {
-        let made = |error: tokenizers::Error| TokenizerError::Json { reason: error.to_string() };
+        let made = |error: tokenizers::Error| TokenizerError::Invalid { reason: error.to_string() };
         let vocab: Vocab = (0..).zip(&self.tokens).map(|(id, &token)| (token.to_owned(), id)).collect();
         let merges = self.merges(&vocab)?;
         let bpe = BPE::builder().vocab_and_merges(vocab, merges).ignore_merges(pre.ignore_merges).build();
@@ -145,7 +145,7 @@ impl<'g, 'a> Vocabulary<'g, 'a> {
         let adds_space = self.gguf.flag("tokenizer.ggml.add_space_prefix")?.unwrap_or(true);
         let unknown = self.id("unknown", Some(0))?.unwrap_or(0);
         if unknown as usize >= vocab {
-            return Err(TokenizerError::NoFallback { id: unknown, vocab }.into());
+            return Err(TokenizerError::NoUnknown { id: unknown, vocab }.into());
         }
         let mut pieces = Pieces::new(adds_space);
         for (token, kind) in self.tokens.iter().zip(&self.kinds) {
@@ -159,7 +159,7 @@ impl<'g, 'a> Vocabulary<'g, 'a> {
         let tokens = self.tokens.iter().map(|&token| token.to_owned()).collect();
         let whole = self.whole().map(|(id, _)| id).filter(|&id| !self.tokens[id as usize].is_empty()).collect();
         let spm = Spm::new(tokens, scores, whole, unknown, adds_space)
-            .map_err(|error| TokenizerError::Json { reason: error.to_string() })?;
+            .map_err(|error| TokenizerError::Invalid { reason: error.to_string() })?;
         let specials = self.specials(true, Some(1), Some(2))?;
         Ok(Tokenizer { encoder: Encoder::Spm(Box::new(spm)), pieces, specials })
     }

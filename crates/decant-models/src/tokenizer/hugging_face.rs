@@ -27,7 +27,7 @@ impl Tokenizer {
     /// Makes the tokenizer that a `tokenizer.json` describes.
     ///
     /// # Errors
-    /// [`TokenizerError::Json`] if it describes none.
+    /// [`TokenizerError::Invalid`] if it describes none.
     pub fn from_json(json: &[u8], hints: &Hints) -> Result<Self, TokenizerError> {
         // Its reader slices and unwraps where a file contradicts itself (a merge longer than every token), hence the net.
         let read = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(json));
@@ -42,7 +42,7 @@ impl Tokenizer {
 }
 
 fn invalid(reason: impl Into<String>) -> TokenizerError {
-    TokenizerError::Json { reason: reason.into() }
+    TokenizerError::Invalid { reason: reason.into() }
 }
 
 /// What the files beside a `tokenizer.json` say of the tokens that begin and end a text.

@@ -12,7 +12,7 @@ pub(super) const SPM_SPACE: &str = "\u{2581}";
 pub(super) struct Pieces {
     bytes: Vec<u8>,
     /// Where each token's bytes end.
-    ends: Vec<u32>,
+    ends: Vec<usize>,
     strips_space: bool,
 }
 
@@ -25,7 +25,7 @@ impl Pieces {
     /// Adds the next token's bytes.
     pub(super) fn push(&mut self, bytes: impl IntoIterator<Item = u8>) {
         self.bytes.extend(bytes);
-        self.ends.push(self.bytes.len() as u32);
+        self.ends.push(self.bytes.len());
     }
 
     pub(super) fn len(&self) -> usize {
@@ -40,7 +40,7 @@ impl Pieces {
         let id = id as usize;
         let Some(&end) = self.ends.get(id) else { return &[] };
         let start = id.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.bytes[start as usize..end as usize]
+        &self.bytes[start..end]
     }
 }
 
