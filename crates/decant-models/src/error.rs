@@ -5,7 +5,6 @@ use std::path::Path;
 use crate::checkpoint::SafetensorsError;
 use crate::gguf::GgufError;
 use crate::hub::HubError;
-use crate::template::TemplateError;
 use crate::tokenizer::TokenizerError;
 use crate::weights::Shape;
 
@@ -49,9 +48,6 @@ pub enum LoadError {
     /// A model of a hub cannot be fetched.
     #[error(transparent)]
     Hub(#[from] HubError),
-    /// The chat template is none.
-    #[error(transparent)]
-    Template(#[from] TemplateError),
     /// A JSON file lacks a field or has one of a wrong type.
     #[error("{0}")]
     Json(serde_json::Error),

@@ -86,23 +86,16 @@ pub struct ChatTemplate {
 }
 
 impl ChatTemplate {
-    /// The template of that source; `special_tokens` are the variables `bos_token`, `eos_token` and the like.
-    ///
-    /// # Errors
-    /// [`TemplateError::Invalid`] if it cannot be parsed.
-    pub fn new(
-        source: impl Into<String>,
-        special_tokens: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, TemplateError> {
-        let template = ChatTemplate { source: source.into(), special_tokens: special_tokens.into_iter().collect() };
-        environment(None).template_from_str(&template.source)?;
-        Ok(template)
+    /// The template of that source; `special_tokens` are the variables `bos_token`, `eos_token` and the like. It is parsed
+    /// when it renders: a model whose template nobody can read still loads.
+    pub fn new(source: &str, special_tokens: impl IntoIterator<Item = (String, String)>) -> Self {
+        ChatTemplate { source: without_generation_tags(source), special_tokens: special_tokens.into_iter().collect() }
     }
 
     /// The template that a GGUF file carries, if it does.
     ///
     /// # Errors
-    /// [`LoadError::Template`] if it cannot be parsed.
+    /// [`LoadError::Gguf`] if it is no text.
     pub fn from_gguf(gguf: &Gguf<'_>, tokenizer: &Tokenizer) -> Result<Option<Self>, LoadError> {
         let Some(source) = gguf.text("tokenizer.chat_template")? else { return Ok(None) };
         let mut special_tokens = Vec::new();
@@ -111,7 +104,7 @@ impl ChatTemplate {
             let piece = id.and_then(|id| tokenizer.piece(id.try_into().ok()?));
             special_tokens.extend(piece.map(|piece| (format!("{variable}_token"), piece)));
         }
-        Ok(Some(ChatTemplate::new(source, special_tokens)?))
+        Ok(Some(ChatTemplate::new(source, special_tokens)))
     }
 
     /// The template of a Hugging Face folder, if it has one: `chat_template.jinja`, or else the one, or the default one,
@@ -122,22 +115,18 @@ impl ChatTemplate {
     pub fn from_folder(folder: &Path) -> Result<Option<Self>, LoadError> {
         let (file, path) = (folder.join("chat_template.jinja"), folder.join("tokenizer_config.json"));
         let config: ConfigJson = if path.is_file() { read_json(&path)? } else { ConfigJson::default() };
-        let (source, path) = if file.is_file() {
+        let source = if file.is_file() {
             let source = std::fs::read_to_string(&file);
-            (source.map_err(|source| LoadError::Io { path: file.clone(), source })?, file)
+            Some(source.map_err(|source| LoadError::Io { path: file, source })?)
         } else {
-            match config.chat_template.and_then(TemplateJson::default_source) {
-                Some(source) => (source, path),
-                None => return Ok(None),
-            }
+            config.chat_template.and_then(TemplateJson::default_source)
         };
         let special_tokens = config.fields.into_iter().filter_map(|(name, value)| match value {
             _ if !name.ends_with("_token") => None,
             serde_json::Value::String(token) => Some((name, token)),
             object => Some((name, object.get("content")?.as_str()?.to_owned())),
         });
-        let template = ChatTemplate::new(source, special_tokens);
-        template.map(Some).map_err(|error| LoadError::from(error).in_file(&path))
+        Ok(source.map(|source| ChatTemplate::new(&source, special_tokens)))
     }
 
     /// The conversation as the model wants to see it, special tokens written out: to be encoded without adding any. With
@@ -156,10 +145,14 @@ impl ChatTemplate {
         struct Variables<'a> {
             messages: &'a [Message],
             add_generation_prompt: bool,
+            /// `None`, but defined, as transformers has it for a conversation without them.
+            tools: Option<()>,
+            documents: Option<()>,
             #[serde(flatten)]
             special_tokens: &'a BTreeMap<String, String>,
         }
-        let variables = Variables { messages, add_generation_prompt, special_tokens: &self.special_tokens };
+        let special_tokens = &self.special_tokens;
+        let variables = Variables { messages, add_generation_prompt, tools: None, documents: None, special_tokens };
         let environment = environment(now);
         let template = environment.template_from_str(&self.source)?;
         Ok(template.render(Serde(&variables))?)
@@ -196,6 +189,27 @@ impl TemplateJson {
             }
         }
     }
+}
+
+/// The source with `{% generation %} .. {% endgeneration %}`, by which transformers marks what the assistant says when it
+/// trains, written as a condition that always holds.
+fn without_generation_tags(source: &str) -> String {
+    let mut tags = source.split("{%");
+    let mut plain = tags.next().unwrap_or_default().to_owned();
+    for tag in tags {
+        plain.push_str("{%");
+        let word = tag.trim_start_matches(['-', '+']).trim_start();
+        let sign = &tag[..tag.len() - word.len()];
+        let replaced = [("generation", "if true"), ("endgeneration", "endif")].into_iter().find_map(|(name, by)| {
+            let rest = word.strip_prefix(name)?;
+            rest.trim_start().trim_start_matches(['-', '+']).starts_with("%}").then_some((by, rest))
+        });
+        match replaced {
+            Some((by, rest)) => plain.extend([sign, by, rest]),
+            None => plain.push_str(tag),
+        }
+    }
+    plain
 }
 
 /// Jinja as transformers sets it up.
