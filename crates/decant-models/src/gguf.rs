@@ -10,6 +10,7 @@ mod tensor;
 mod value;
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use cursor::Cursor;
 pub use error::GgufError;
@@ -37,7 +38,7 @@ impl<'a> Gguf<'a> {
     ///
     /// # Errors
     /// Whatever is wrong with it, with the place in the file. A tensor of a type that this reader does not know is no
-    /// error yet: it becomes one in [`Gguf::data`].
+    /// error yet: it becomes one in [`Gguf::range`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, GgufError> {
         let mut cursor = Cursor::new(bytes);
         let version = read_version(&mut cursor)?;
@@ -97,14 +98,22 @@ impl<'a> Gguf<'a> {
         self.tensors.get(name)
     }
 
-    /// The tensor's bytes.
+    /// Which bytes of the file hold the tensor's data.
     ///
     /// # Errors
     /// [`GgufError::UnknownType`] if the size of its blocks is not known.
-    pub fn data(&self, tensor: &TensorInfo<'_>) -> Result<&'a [u8], GgufError> {
+    pub fn range(&self, tensor: &TensorInfo<'_>) -> Result<Range<usize>, GgufError> {
         // `check` has bounded every offset and size by the length of the file.
         let start = self.data_start + tensor.offset as usize;
-        Ok(&self.bytes[start..start + tensor.size()? as usize])
+        Ok(start..start + tensor.size()? as usize)
+    }
+
+    /// The tensor's bytes.
+    ///
+    /// # Errors
+    /// As [`Gguf::range`].
+    pub fn data(&self, tensor: &TensorInfo<'_>) -> Result<&'a [u8], GgufError> {
+        Ok(&self.bytes[self.range(tensor)?])
     }
 
     /// The value of a metadata key, if the file has it.
