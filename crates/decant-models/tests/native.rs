@@ -87,7 +87,7 @@ fn wide() -> ModelConfig {
 fn threads_and_instructions_change_no_bit() {
     for format in Format::ALL {
         let model = RandomModel::new(wide(), format, 1);
-        let tokens = tokens(130, 8192);
+        let tokens = tokens(199, 8192);
         let mut expected = None;
         for threads in [1, 2, 3] {
             for isa in IsaName::ALL {
@@ -97,8 +97,8 @@ fn threads_and_instructions_change_no_bit() {
                 };
                 let engine = model.load(options);
                 let mut cache = engine.empty();
-                let first = engine.feed(&mut cache, &tokens[..129], Want::Last).unwrap();
-                let second = engine.feed(&mut cache, &tokens[129..], Want::All).unwrap();
+                let first = engine.feed(&mut cache, &tokens[..198], Want::Last).unwrap();
+                let second = engine.feed(&mut cache, &tokens[198..], Want::All).unwrap();
                 let got = [bits(&first), bits(&second)];
                 assert_eq!(&got, expected.get_or_insert(got.clone()), "{format:?} {threads} {isa}");
             }

@@ -9,7 +9,7 @@ use super::EngineOptions;
 use crate::LoadError;
 
 /// Multiply-adds below which a thread's start would cost more than it saves.
-const GRAIN: usize = 1 << 19;
+const GRAIN: usize = 1 << 20;
 
 /// One thread, or a pool of several. Work is split over outputs only, never over the terms of a sum.
 #[derive(Debug)]
@@ -25,10 +25,11 @@ impl Team {
         Ok(Team { isa, pool: pool.map_err(|source| LoadError::Threads { threads, source })? })
     }
 
-    /// Runs `f` on a thread of the team, from where the others are quickly called.
-    pub(super) fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
-        match &self.pool {
-            Some(pool) => pool.install(f),
+    /// Runs `f`, whose largest piece of work is `work`: if that will be shared, on a thread of the pool, from where the
+    /// others are quickly called.
+    pub(super) fn run<R: Send>(&self, work: usize, f: impl FnOnce() -> R + Send) -> R {
+        match self.shared(work) {
+            Some((pool, _)) => pool.install(f),
             None => f(),
         }
     }
@@ -37,10 +38,10 @@ impl Team {
     pub(super) fn multiply<const N: usize>(&self, x: &Activations, products: [(Weights<'_>, ColumnsMut<'_>); N]) {
         let row_work = x.rows() * x.cols();
         let total: usize = products.iter().map(|(weights, _)| weights.rows() * row_work).sum();
-        let Some(tasks) = self.tasks(total) else {
+        let Some((pool, tasks)) = self.shared(total) else {
             return products.into_iter().for_each(|(weights, out)| multiply(self.isa, weights, x, out));
         };
-        let rows = (total / tasks / row_work).next_multiple_of(4);
+        let rows = (total / tasks).div_ceil(row_work);
         let mut pieces = Vec::with_capacity(tasks + N);
         for (mut weights, mut out) in products {
             while weights.rows() > rows {
@@ -51,7 +52,7 @@ impl Team {
             }
             pieces.push((weights, out));
         }
-        pieces.into_par_iter().for_each(|(weights, out)| multiply(self.isa, weights, x, out));
+        pool.install(|| pieces.into_par_iter().for_each(|(weights, out)| multiply(self.isa, weights, x, out)));
     }
 
     /// Calls `f(index, piece, scratch)` for every piece of `len` numbers of `out`; `work` is that of all.
@@ -62,21 +63,21 @@ impl Team {
         work: usize,
         f: impl Fn(usize, &mut [f32], &mut attention::Scratch) + Sync,
     ) {
-        match self.tasks(work) {
+        match self.shared(work) {
             None => {
                 let mut scratch = Scratch::default();
                 out.chunks_exact_mut(len).enumerate().for_each(|(index, piece)| f(index, piece, &mut scratch));
             }
-            Some(_) => {
+            Some((pool, _)) => pool.install(|| {
                 let pieces = out.par_chunks_exact_mut(len).enumerate();
                 pieces.for_each_init(Scratch::default, |scratch, (index, piece)| f(index, piece, scratch));
-            }
+            }),
         }
     }
 
-    /// Into how many tasks so much work is best cut; `None` if into one.
-    fn tasks(&self, work: usize) -> Option<usize> {
-        let threads = self.pool.as_ref()?.current_num_threads();
-        Some((work / GRAIN).min(4 * threads)).filter(|&tasks| tasks > 1)
+    /// Who shares so much work, and in how many tasks; `None` if it is best done here.
+    fn shared(&self, work: usize) -> Option<(&rayon::ThreadPool, usize)> {
+        let pool = self.pool.as_ref()?;
+        Some((pool, (work / GRAIN).min(4 * pool.current_num_threads()))).filter(|&(_, tasks)| tasks > 1)
     }
 }
