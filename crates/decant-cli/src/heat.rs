@@ -1,7 +1,7 @@
 //! Entropy as colour: one scale for the terminal and the page.
 
 use crate::session::Paint;
-use anstyle::{RgbColor, Style};
+use anstyle::{Ansi256Color, Color, RgbColor, Style};
 use std::io::{self, Write};
 
 /// Where the scale ends: more entropy than this, in nats, has the last colour.
@@ -42,10 +42,15 @@ pub fn style(paint: Paint, entropy: f64) -> Style {
     }
     let background = Palette::TERMINAL.color(entropy);
     let text = if luminance(background) > 0.35 { RgbColor(0, 0, 0) } else { RgbColor(255, 255, 255) };
+    Style::new().bg_color(color(paint, background)).fg_color(color(paint, text))
+}
+
+/// A colour as far as the terminal has it.
+fn color(paint: Paint, rgb: RgbColor) -> Option<Color> {
     match paint {
-        Paint::Off => Style::new(),
-        Paint::Indexed => Style::new().bg_color(Some(indexed(background))).fg_color(Some(indexed(text))),
-        Paint::Rgb => Style::new().bg_color(Some(background.into())).fg_color(Some(text.into())),
+        Paint::Off => None,
+        Paint::Indexed => Some(indexed(rgb)),
+        Paint::Rgb => Some(rgb.into()),
     }
 }
 
@@ -53,10 +58,21 @@ pub fn style(paint: Paint, entropy: f64) -> Style {
 pub fn write(out: &mut impl Write, paint: Paint, entropy: f64, text: &str) -> io::Result<()> {
     let style = style(paint, entropy);
     for line in text.split_inclusive('\n') {
-        let visible = line.strip_suffix('\n').unwrap_or(line);
-        write!(out, "{style}{visible}{style:#}{}", &line[visible.len()..])?;
+        let content = line.strip_suffix('\n').unwrap_or(line);
+        write!(out, "{style}{}{style:#}{}", harmless(content), &line[content.len()..])?;
     }
     Ok(())
+}
+
+/// Text without what could command the terminal: control characters become their pictures.
+pub fn harmless(text: &str) -> String {
+    let picture = |c: char| match c {
+        '\n' | '\t' => c,
+        '\0'..' ' => char::from_u32(0x2400 + u32::from(c)).unwrap_or(char::REPLACEMENT_CHARACTER),
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(picture).collect()
 }
 
 /// Relative luminance, near enough to choose between black and white.
@@ -66,13 +82,13 @@ fn luminance(RgbColor(r, g, b): RgbColor) -> f64 {
 }
 
 /// The nearest colour of the 6 x 6 x 6 cube that terminals of 256 colours have.
-fn indexed(RgbColor(r, g, b): RgbColor) -> anstyle::Color {
+fn indexed(RgbColor(r, g, b): RgbColor) -> Color {
     let level = |channel: u8| match channel {
         0..48 => 0,
         48..115 => 1,
         _ => (channel - 35) / 40,
     };
-    anstyle::Ansi256Color(16 + 36 * level(r) + 6 * level(g) + level(b)).into()
+    Ansi256Color(16 + 36 * level(r) + 6 * level(g) + level(b)).into()
 }
 
 /// The scale with its colours: what the colours mean.
@@ -97,12 +113,7 @@ pub fn sparkline(paint: Paint, entropies: &[f64], width: usize) -> String {
         let range = index * entropies.len() / bars..(index + 1) * entropies.len() / bars;
         let entropy = mean(&entropies[range]);
         let height = (entropy / SCALE * BARS.len() as f64) as usize;
-        let color = match paint {
-            Paint::Off => None,
-            Paint::Indexed => Some(indexed(Palette::TERMINAL.color(entropy))),
-            Paint::Rgb => Some(Palette::TERMINAL.color(entropy).into()),
-        };
-        let style = Style::new().fg_color(color);
+        let style = Style::new().fg_color(color(paint, Palette::TERMINAL.color(entropy)));
         format!("{style}{}{style:#}", BARS[height.min(BARS.len() - 1)])
     };
     (0..bars).map(bar).collect()
@@ -127,9 +138,14 @@ mod tests {
 
     #[test]
     fn the_cube_has_its_corners() {
-        assert_eq!(indexed(RgbColor(0, 0, 0)), anstyle::Ansi256Color(16).into());
-        assert_eq!(indexed(RgbColor(255, 255, 255)), anstyle::Ansi256Color(231).into());
-        assert_eq!(indexed(RgbColor(95, 135, 175)), anstyle::Ansi256Color(67).into());
+        assert_eq!(indexed(RgbColor(0, 0, 0)), Ansi256Color(16).into());
+        assert_eq!(indexed(RgbColor(255, 255, 255)), Ansi256Color(231).into());
+        assert_eq!(indexed(RgbColor(95, 135, 175)), Ansi256Color(67).into());
+    }
+
+    #[test]
+    fn a_text_does_not_command_the_terminal() {
+        assert_eq!(harmless("a\u{1b}[2J\tb\r\n\u{9b}é"), "a␛[2J\tb␍\n\u{fffd}é");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which token a piece of text came from.
 
-use decant_decode::{TextStream, Utf8Stream};
+use decant_decode::{TextStream, Trace, Utf8Stream};
 use std::collections::VecDeque;
 
 /// Text as [`TextStream`] gives it, dealt out to the tokens that it came from. A code point that is split over tokens
@@ -27,6 +27,14 @@ impl Spans {
     /// A text that ends before any of the strings.
     pub fn new(stops: &[String]) -> Self {
         Spans { text: TextStream::new(stops), ..Spans::default() }
+    }
+
+    /// The whole text of a trace.
+    pub fn of(trace: &Trace) -> Vec<Span> {
+        let mut spans = Spans::new(&trace.header.stop);
+        let mut all: Vec<Span> = trace.steps.iter().flat_map(|step| spans.push(step.piece.bytes())).collect();
+        all.extend(spans.finish());
+        all
     }
 
     /// Takes the bytes of the next token and returns the text that is certain by now.

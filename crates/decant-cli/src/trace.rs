@@ -45,13 +45,12 @@ fn show(traces: &[Trace], session: &Session) -> Result<()> {
         writeln!(
             out,
             "{gap}{dim}{}, seed {}, {}, {finish}{dim:#}\n",
-            header.sampler, header.seed, header.model.source
+            header.sampler,
+            header.seed,
+            heat::harmless(&header.model.source)
         )?;
-        write!(out, "{dim}{}{dim:#}", header.prompt)?;
-        let mut spans = Spans::new(&header.stop);
-        let mut all: Vec<_> = trace.steps.iter().flat_map(|step| spans.push(step.piece.bytes())).collect();
-        all.extend(spans.finish());
-        for span in all {
+        write!(out, "{dim}{}{dim:#}", heat::harmless(&header.prompt))?;
+        for span in Spans::of(trace) {
             heat::write(&mut out, paint, trace.steps[span.token].step.entropy, &span.text)?;
         }
         let entropies: Vec<f64> = trace.steps.iter().map(|step| step.step.entropy).collect();

@@ -177,6 +177,21 @@ fn a_row_of_nan_loses_nothing() {
     assert!(sample["error"].as_str().unwrap().contains("is NaN"), "{sample}");
 }
 
+#[test]
+fn a_broken_model_file_is_named_once() {
+    let place = Place::new();
+    let embedded = std::fs::read(EMBEDDED).unwrap();
+    let error = |name: &str, bytes: &[u8]| {
+        place.write(name, bytes);
+        place.err(1, &["generate", "x", "-m", name])
+    };
+    let cut = error("cut.gguf", &embedded[..embedded.len() / 2]);
+    assert!(cut.starts_with("error: cut.gguf: ") && cut.matches("tensor").count() == 1, "{cut}");
+    assert!(error("header.gguf", &embedded[..5000]).contains("header.gguf"));
+    assert!(error("text.gguf", b"no model at all").contains("text.gguf: this is no GGUF file"));
+    assert!(error("empty.gguf", b"").contains("empty.gguf"));
+}
+
 /// The embedded model with a chat template in its header.
 fn chatty(place: &Place, template: &str) {
     let embedded = std::fs::read(EMBEDDED).unwrap();

@@ -94,11 +94,8 @@ fn numbers(trace: &Trace) -> String {
 /// Prompt and text, each token on its colour.
 fn text(trace: &Trace) -> String {
     let mut html = format!("<p class=\"text\"><span class=\"prompt\">{}</span>", escape(&trace.header.prompt));
-    let mut spans = Spans::new(&trace.header.stop);
-    let mut all: Vec<_> = trace.steps.iter().flat_map(|step| spans.push(step.piece.bytes())).collect();
-    all.extend(spans.finish());
-    for span in all {
-        let Some(step) = trace.steps.get(span.token) else { continue };
+    for span in Spans::of(trace) {
+        let step = &trace.steps[span.token];
         let line_end = if span.text.starts_with('\n') { " nl" } else { "" };
         let (index, level, text) = (span.token, level(step.step.entropy), escape(&span.text));
         let _ = write!(html, r#"<span class="t h{level}{line_end}" data-i="{index}">{text}</span>"#);
