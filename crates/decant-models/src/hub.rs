@@ -5,6 +5,7 @@
 //! is used without asking the hub. A download that was cut goes on where it ended, in this process or the next.
 
 mod cache;
+mod download;
 mod error;
 mod http;
 mod name;

@@ -34,9 +34,13 @@ impl Identity {
 
     /// The digest as `sha256-sampled:` and 64 hexadecimal digits.
     pub(crate) fn finish(self) -> String {
-        let digits = self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        format!("sha256-sampled:{digits}")
+        format!("sha256-sampled:{}", hex(&self.0.finalize()))
     }
+}
+
+/// A digest in hexadecimal digits.
+pub(crate) fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

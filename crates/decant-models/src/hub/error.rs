@@ -1,6 +1,7 @@
 //! Why a model cannot be fetched.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// Why a model cannot be fetched. What has come so far stays in the cache, and the next attempt goes on from there.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +91,7 @@ pub enum HubError {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
@@ -104,4 +105,9 @@ fn hint(status: u16) -> &'static str {
 
 fn list(candidates: &[String]) -> String {
     if candidates.is_empty() { "no GGUF file".to_owned() } else { candidates.join(", ") }
+}
+
+/// Makes errors of the system tell of a path.
+pub(super) fn io_at(path: &Path) -> impl Fn(io::Error) -> HubError {
+    move |source| HubError::Io { path: path.to_owned(), source }
 }

@@ -47,6 +47,7 @@ impl Client {
     pub(super) fn new(token: Option<String>) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
+            .accept_encoding("identity") // or else lengths would be those of something compressed
             .user_agent(concat!("decant/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(Duration::from_secs(20)))
             .timeout_recv_response(Some(Duration::from_secs(60)))
