@@ -129,7 +129,9 @@ impl Run<'_> {
 
 /// The prompt as the model wants it.
 fn prompt(text: String, args: &Generate, model: &Model) -> Result<Prompt> {
-    let rendered = if args.raw { None } else { model.chat(&text) };
+    // Nothing said is no message: an empty prompt starts from BOS alone, unless a chat was asked for.
+    let raw = args.raw || (text.is_empty() && !args.chat);
+    let rendered = if raw { None } else { model.chat(&text) };
     let chat = rendered.is_some();
     if args.chat && !chat {
         return Err(Usage(format!("--chat: the model {} has no chat template", model.id().source)).into());

@@ -64,7 +64,7 @@ fn check(traces: &[Trace], model: Option<&ModelSource>, session: &Session, file:
     let mut differences = 0;
     for (number, trace) in traces.iter().enumerate() {
         let header = &trace.header;
-        let model = match loaded.take().filter(|model| model.id() == header.model) {
+        let model = match loaded.take().filter(|model| model.info().hash == header.model.hash) {
             Some(model) => model,
             None => Model::of_trace(header, model, session)?,
         };

@@ -220,6 +220,8 @@ fn a_chat_template_frames_the_prompt() {
     assert_eq!(sample, json(&["--chat"]));
     assert_eq!(place.ok(&chat), format!("{}\n", sample["text"].as_str().unwrap()), "the answer stands for itself");
     assert_eq!(json(&["--raw"])["prompt_ids"], ids("Hello"));
+    let empty = &place.json(&["generate", "", "-m", "chatty.gguf", "--max-tokens", "1", "--json"])[0];
+    assert_eq!(empty["prompt_ids"].as_array().unwrap().len(), 1, "BOS alone");
     assert!(place.ok(&[&chat[..], &["--raw"]].concat()).starts_with("Hello"));
     chatty(&place, "{{ raise_exception('only greetings') }}");
     assert!(place.err(1, &chat).contains("only greetings"));

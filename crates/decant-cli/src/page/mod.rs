@@ -160,3 +160,38 @@ fn escape(text: &str) -> String {
     }
     html
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use decant_decode::Traces;
+
+    /// A trace whose steps have these entropies and, of every other number, the largest or the least.
+    fn trace(entropies: &[f64]) -> Vec<Trace> {
+        let header = r#"{"header":{"format":1,"version":"0","model":{"source":"<m>","hash":"h"},"sampler":"temp=1",
+            "seed":0,"stream":0,"prompt":"a<b","prompt_ids":[],"limits":{"max_tokens":9,"ends":[],"ignore_eos":false},
+            "stop":[]}}"#
+            .replace('\n', "");
+        let step = |(position, entropy): (usize, &f64)| {
+            format!(
+                "\n{{\"step\":{{\"position\":{position},\"token\":{0},\"logprob\":{1},\"entropy\":{entropy:?},\"varentropy\":{2},\
+                 \"temperature\":{2},\"kept\":{0},\"kept_mass\":{1},\"kept_entropy\":{2},\"text\":\"<\",\"top\":[]}}}}",
+                if position % 2 == 0 { 0 } else { u32::MAX },
+                f64::MIN,
+                f64::MAX
+            )
+        };
+        let file = header + &entropies.iter().enumerate().map(step).collect::<String>();
+        let Traces { traces, error } = Traces::read(file.as_bytes());
+        assert!(error.is_none(), "{error:?}");
+        traces
+    }
+
+    #[test]
+    fn any_numbers_make_a_page() {
+        for entropies in [&[][..], &[0.0], &[f64::MAX, f64::MIN], &[-1.0, 5e-324, 1e300]] {
+            let page = html(&trace(entropies));
+            assert!(page.contains("<code>&lt;m&gt;</code>") && page.contains("a&lt;b"));
+        }
+    }
+}
