@@ -75,7 +75,7 @@ pub enum Command {
 /// Which model.
 #[derive(Args, Debug)]
 pub struct ModelArg {
-    /// A GGUF file, a folder with safetensors, hf:OWNER/NAME[:FILE], or the story model that is part of the program
+    /// A GGUF file, a folder with safetensors, `hf:OWNER/NAME[:FILE]`, or the story model that is part of the program
     #[arg(long, short, value_name = "MODEL", default_value = "embedded")]
     pub model: ModelSource,
 }
@@ -187,7 +187,7 @@ pub enum Trace {
 #[derive(Args, Debug)]
 #[command(after_help = examples::PICK)]
 pub struct Pick {
-    /// f32, shape [V] or [N, V], row after row
+    /// f32, shape `[V]` or `[N, V]`, row after row
     #[arg(long, value_name = "FILE.npy")]
     pub logits: PathBuf,
     #[command(flatten)]
@@ -203,7 +203,7 @@ pub struct Pick {
     pub kept_ids: bool,
 }
 
-/// Write the model's rows after every token of a prompt: f32, shape [N, V]
+/// Write the model's rows after every token of a prompt: f32, shape `[N, V]`
 #[derive(Args, Debug)]
 #[command(after_help = examples::LOGITS)]
 pub struct Logits {

@@ -27,7 +27,7 @@ pub enum NpyError {
     Truncated { row: usize, rows: usize },
 }
 
-/// Rows of f32, shape [rows, width], read from anywhere.
+/// Rows of f32, shape `[rows, width]`, read from anywhere.
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
@@ -37,7 +37,7 @@ pub struct Reader<R> {
 }
 
 impl<R: Read> Reader<R> {
-    /// Reads the header. A file of shape [V] is one row.
+    /// Reads the header. A file of shape `[V]` is one row.
     pub fn new(mut input: R) -> Result<Self, NpyError> {
         let header = read_header(&mut input)?;
         let Header { descr, fortran_order, shape } = Header::parse(&header)?;
