@@ -32,8 +32,11 @@ fn main() -> ExitCode {
         // Whoever reads our output has read enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
+            // Every other reading and writing says by itself what it was about.
+            let error = if error.is::<io::Error>() { error.context("cannot write standard output") } else { error };
             let red = anstyle::AnsiColor::Red.on_default().bold();
-            anstream::eprintln!("{red}error:{red:#} {}", sentence(&error));
+            // If not even the error can be told, the exit code still tells.
+            let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {}", sentence(&error));
             ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }

@@ -4,7 +4,7 @@ use crate::args::{Color, Global};
 use anstyle::Style;
 use decant_sampling::Isa;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
 
 /// How many colours standard output takes.
@@ -54,7 +54,8 @@ impl Session {
     pub fn note(&self, text: impl std::fmt::Display) {
         if !self.quiet {
             let dim = Style::new().dimmed();
-            anstream::eprintln!("{dim}{text}{dim:#}");
+            // A note that cannot be told is no failure.
+            let _ = writeln!(anstream::stderr(), "{dim}{text}{dim:#}");
         }
     }
 
