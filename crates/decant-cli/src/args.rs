@@ -203,7 +203,7 @@ pub struct Pick {
     pub kept_ids: bool,
 }
 
-/// Write the model's rows after every token of a prompt: f32, shape `[N, V]`
+/// Write the model's rows after every token of a prompt, as f32 in an NPY file
 #[derive(Args, Debug)]
 #[command(after_help = examples::LOGITS)]
 pub struct Logits {
