@@ -223,8 +223,8 @@ impl<'s> Ranked<'s> {
 
     /// Divides all logits by `temperature` > 0.
     pub(crate) fn set_temperature(&mut self, temperature: f64) {
-        // Still finite in f32, so that 0 · beta is 0 at the top token.
-        self.beta = (self.beta / temperature).min(f64::from(f32::MAX));
+        // A normal number in f32 too: 0 · beta is 0 at the top token, and what rounding took can be put back.
+        self.beta = (self.beta / temperature).clamp(f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX));
         self.parted = 0;
         if self.buffers.reach == Reach::Whole {
             let (beta, top) = (self.beta, self.logits.top_logit());
