@@ -1,6 +1,6 @@
 //! Bytes -> a spec (the first line) and a row of logits (the rest, little-endian f32) -> pick and mask on every tier.
 
-use decant_sampling::{Coins, Isa, Sampler, SamplerSpec, Scratch, Step, TokenId};
+use decant_sampling::{Coins, Isa, Memory, Sampler, SamplerSpec, Scratch, Step, TokenId};
 
 pub fn run(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(0);
@@ -20,9 +20,9 @@ fn pick(spec: &SamplerSpec, row: &[f32], coin: f64, isa: Isa) -> Result<(Step, V
     let sampler = Sampler::new(spec, row.len()).expect("a parsed spec is in range").with_isa(isa);
     let mut scratch = Scratch::default();
     let mut masked = row.to_vec();
-    let picked = sampler.pick(row, &[], Coins::fixed(coin), &mut scratch);
+    let picked = sampler.pick(row, &[], Coins::fixed(coin), &mut Memory::default(), &mut scratch);
     let kept: Vec<TokenId> = picked.iter().flat_map(|_| scratch.kept(row)).collect();
-    let left = sampler.mask(&mut masked, &[], &mut scratch);
+    let left = sampler.mask(&mut masked, (&[]).into(), Coins::fixed(coin), &mut Memory::default(), &mut scratch);
     let step = match picked {
         Ok(step) => step,
         Err(error) => {

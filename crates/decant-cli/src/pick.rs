@@ -4,7 +4,7 @@ use crate::args::Pick;
 use crate::npy;
 use crate::session::Session;
 use anyhow::{Context, Result};
-use decant_sampling::{Sampler, Scratch, Seed, Step, TokenId};
+use decant_sampling::{Memory, Sampler, Scratch, Seed, Step, TokenId};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, BufReader, Write};
@@ -60,7 +60,9 @@ pub fn run(args: &Pick, session: &Session) -> Result<()> {
     for index in 0.. {
         let Some(row) = rows.next_row().with_context(|| format!("cannot read {name}"))? else { break };
         let coins = Seed(args.seed).coins(0, index as u64);
-        let step = sampler.pick(&row, &[], coins, &mut scratch).with_context(|| format!("{name}: row {index}"))?;
+        let step = sampler
+            .pick(&row, &[], coins, &mut Memory::default(), &mut scratch)
+            .with_context(|| format!("{name}: row {index}"))?;
         let kept_ids = args.kept_ids.then(|| scratch.kept(&row).collect());
         let row = Row::new(index, step, kept_ids);
         match args.json {

@@ -23,7 +23,7 @@ pub fn alternatives(logits: Logits<'_>, n: usize) -> Vec<Alternative> {
         top.insert(top.partition_point(|&(_, other)| other >= logit), (token as TokenId, logit));
         top.truncate(n);
     }
-    let stats = EntropyStats::of(logits);
+    let stats = EntropyStats::of(&logits);
     top.into_iter().map(|(token, logit)| Alternative { token, logprob: stats.logprob(logit) }).collect()
 }
 

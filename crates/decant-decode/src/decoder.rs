@@ -1,7 +1,7 @@
 //! Sampling from a model: an immutable machine and a state that is a value.
 
 use crate::{LanguageModel, ModelError, Want};
-use decant_sampling::{RowError, Sampler, Scratch, Seed, Step, TokenId};
+use decant_sampling::{History, Memory, RowError, Sampler, Scratch, Seed, Step, TokenId};
 use serde::{Deserialize, Serialize};
 
 /// How many prompt tokens are fed between two reports of progress. The logits do not depend on it.
@@ -117,6 +117,7 @@ pub struct State<C> {
     row: Vec<f32>,
     seed: Seed,
     stream: u32,
+    memory: Memory,
     scratch: Scratch,
 }
 
@@ -169,6 +170,7 @@ impl<'m, M: LanguageModel> Decoder<'m, M> {
             row: Vec::new(),
             seed,
             stream,
+            memory: Memory::default(),
             scratch: Scratch::default(),
         })
     }
@@ -204,9 +206,10 @@ impl<'m, M: LanguageModel> Decoder<'m, M> {
         self.prefill(state, |_, _| ())?;
         let position = state.generated().len();
         let coins = state.seed.coins(state.stream, position as u64);
+        let history = History::new(&state.tokens, state.prompt_len);
         let step = self
             .sampler
-            .pick(&state.row, &state.tokens, coins, &mut state.scratch)
+            .pick(&state.row, history, coins, &mut state.memory, &mut state.scratch)
             .map_err(|source| DecodeError::Row { position, source })?;
         state.tokens.push(step.token);
         Ok(Some(step))
@@ -258,7 +261,8 @@ mod tests {
             for (position, step) in steps.iter().enumerate() {
                 let coins = Seed(seed).coins(stream, position as u64);
                 let row = Hashed::row(&context);
-                prop_assert_eq!(*step, decoder.sampler.pick(&row, &context, coins, &mut Scratch::default()).unwrap());
+                let alone = decoder.sampler.pick(&row, &context, coins, &mut Memory::default(), &mut Scratch::default());
+                prop_assert_eq!(*step, alone.unwrap());
                 context.push(step.token);
             }
             prop_assert_eq!(state.prompt(), &prompt);

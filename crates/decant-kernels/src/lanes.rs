@@ -24,10 +24,12 @@ pub(crate) unsafe trait Lanes: Copy {
     fn mul_add(self, factor: Self, term: Self) -> Self;
     /// The larger of the two, lane by lane; neither is NaN.
     fn max(self, other: Self) -> Self;
+    /// The smaller of the two, lane by lane; neither is NaN.
+    fn min(self, other: Self) -> Self;
     /// `self` where `key >= bound`, else +0.
     fn zero_unless_at_least(self, key: Self, bound: Self) -> Self;
-    /// 2^n for the integer n that [`ROUND`] left in the low bits of a float; n in -126..=127.
-    fn exp2_of_rounded(self) -> Self;
+    /// self · 2^n for the integer n that [`ROUND`] left in the low bits of `rounded`; the result must be normal.
+    fn scale_by_rounded(self, rounded: Self) -> Self;
     /// Bit i is set where lane i is `>= bound`.
     fn at_least(self, bound: Self) -> u16;
     /// Bit i is set unless lane i is `< bound`: so also where it is NaN.
@@ -36,6 +38,8 @@ pub(crate) unsafe trait Lanes: Copy {
     fn sum(self) -> f32;
     /// The largest lane; none is NaN.
     fn largest(self) -> f32;
+    /// The smallest lane; none is NaN.
+    fn least(self) -> f32;
     /// Calls what lies at an address into the cache; any address will do.
     fn prefetch<T>(from: *const T);
 }
@@ -105,12 +109,16 @@ unsafe impl Lanes for Scalar {
         self.zip(other, |a, b| if a > b { a } else { b })
     }
     #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
     fn zero_unless_at_least(self, key: Self, bound: Self) -> Self {
         Scalar(std::array::from_fn(|i| if key.0[i] >= bound.0[i] { self.0[i] } else { 0.0 }))
     }
     #[inline(always)]
-    fn exp2_of_rounded(self) -> Self {
-        Scalar(self.0.map(|x| f32::from_bits((x.to_bits() << 23).wrapping_add(127 << 23))))
+    fn scale_by_rounded(self, rounded: Self) -> Self {
+        self.zip(rounded, |x, n| f32::from_bits(x.to_bits().wrapping_add(n.to_bits() << 23)))
     }
     #[inline(always)]
     fn at_least(self, bound: Self) -> u16 {
@@ -129,6 +137,10 @@ unsafe impl Lanes for Scalar {
     #[inline(always)]
     fn largest(self) -> f32 {
         self.tree(|a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn least(self) -> f32 {
+        self.tree(|a, b| if a < b { a } else { b })
     }
     #[inline(always)]
     fn prefetch<T>(_: *const T) {}
@@ -226,6 +238,10 @@ mod avx2 {
             both!(_mm256_max_ps, self, other)
         }
         #[inline(always)]
+        fn min(self, other: Self) -> Self {
+            both!(_mm256_min_ps, self, other)
+        }
+        #[inline(always)]
         fn zero_unless_at_least(self, key: Self, bound: Self) -> Self {
             // SAFETY: see `splat`.
             unsafe {
@@ -236,13 +252,15 @@ mod avx2 {
             }
         }
         #[inline(always)]
-        fn exp2_of_rounded(self) -> Self {
+        fn scale_by_rounded(self, rounded: Self) -> Self {
             // SAFETY: see `splat`.
             unsafe {
-                let bias = _mm256_set1_epi32(127 << 23);
-                let low = _mm256_add_epi32(_mm256_slli_epi32::<23>(_mm256_castps_si256(self.0)), bias);
-                let high = _mm256_add_epi32(_mm256_slli_epi32::<23>(_mm256_castps_si256(self.1)), bias);
-                Avx2(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high))
+                let low = _mm256_slli_epi32::<23>(_mm256_castps_si256(rounded.0));
+                let high = _mm256_slli_epi32::<23>(_mm256_castps_si256(rounded.1));
+                Avx2(
+                    _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.0), low)),
+                    _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.1), high)),
+                )
             }
         }
         #[inline(always)]
@@ -266,6 +284,10 @@ mod avx2 {
         #[inline(always)]
         fn largest(self) -> f32 {
             tree!(_mm256_max_ps, _mm_max_ps, self)
+        }
+        #[inline(always)]
+        fn least(self) -> f32 {
+            tree!(_mm256_min_ps, _mm_min_ps, self)
         }
         #[inline(always)]
         fn prefetch<T>(from: *const T) {

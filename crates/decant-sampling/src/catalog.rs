@@ -1,18 +1,21 @@
 //! The catalog: every stage's names, ranges and properties, as data. Parsing, printing, checks, the JSON Schema and the
 //! generated documentation all read it.
 
-use crate::ranked::Truncate;
+use crate::effect::{Effect, Learn};
 use crate::schedule::{Number, Schedule};
 use crate::spec::At;
 use crate::spec::build::{Param, Params};
 use crate::stages::catalog;
+use decant_kernels::rows::Want;
 use std::fmt;
 
 /// Makes the enum of all stages, and the catalog, of a list of their types, given as module::Type.
 macro_rules! stages {
     ($($module:ident::$Type:ident),* $(,)?) => {
-        use $crate::catalog::{Effect, StageDef, StageInfo};
+        use $crate::catalog::{StageDef, StageInfo};
+        use $crate::effect::{Effect, Learn};
         use $crate::spec::build::Params;
+        use decant_kernels::rows::Want;
         $(pub use $module::$Type;)*
 
         /// One step of a sampler: a change of temperature or a rule that drops tokens.
@@ -44,6 +47,14 @@ macro_rules! stages {
 
             pub(crate) fn effect(&self) -> Effect<'_> {
                 match self { $(Stage::$Type(stage) => stage.effect(),)* }
+            }
+
+            pub(crate) fn want(&self) -> Want {
+                match self { $(Stage::$Type(stage) => stage.want(),)* }
+            }
+
+            pub(crate) fn learner(&self) -> Option<&dyn Learn> {
+                match self { $(Stage::$Type(stage) => stage.learner(),)* }
             }
         }
 
@@ -134,6 +145,8 @@ pub enum Kind {
         /// The value where none is given.
         default: Option<f64>,
     },
+    /// true or false; false is the default.
+    Switch,
     /// One of several words; the first is the default.
     Choice {
         /// The words.
@@ -156,14 +169,14 @@ impl Kind {
     pub fn neutral(&self) -> &'static [f64] {
         match self {
             Kind::Number { neutral, .. } => neutral,
-            Kind::Choice { .. } => &[],
+            Kind::Switch | Kind::Choice { .. } => &[],
         }
     }
 
     /// The words to choose from, if it is a choice.
     pub fn choices(&self) -> &'static [&'static str] {
         match self {
-            Kind::Number { .. } => &[],
+            Kind::Number { .. } | Kind::Switch => &[],
             Kind::Choice { values } => values,
         }
     }
@@ -171,6 +184,7 @@ impl Kind {
     pub(crate) fn default(&self) -> Option<Param> {
         match self {
             Kind::Number { default, .. } => default.map(|value| Param::Number(Schedule::Constant(value))),
+            Kind::Switch => Some(Param::Switch(false)),
             Kind::Choice { .. } => Some(Param::Choice(0)),
         }
     }
@@ -180,6 +194,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Kind::Number { range, .. } => write!(f, "{range}"),
+            Kind::Switch => f.write_str("true or false"),
             Kind::Choice { values } => write!(f, "one of {}", values.join(", ")),
         }
     }
@@ -239,12 +254,14 @@ pub(crate) trait StageDef: Sized {
 
     /// What it does to a row.
     fn effect(&self) -> Effect<'_>;
-}
 
-/// The ways in which a stage acts.
-pub(crate) enum Effect<'a> {
-    /// Divides the logits by this.
-    Temperature(&'a Schedule),
-    /// Keeps a prefix of the ranked survivors.
-    Truncation(&'a dyn Truncate),
+    /// Which sums over the row its rule asks for, so that one pass can take them all.
+    fn want(&self) -> Want {
+        Want::default()
+    }
+
+    /// How it learns from what was drawn, if it does.
+    fn learner(&self) -> Option<&dyn Learn> {
+        None
+    }
 }

@@ -1,6 +1,7 @@
 //! The one place where entropy is computed.
 
 use crate::{Logits, Signals};
+use decant_kernels::rows::Moments;
 
 /// What one pass over a row tells about p = softmax(l). Nats. A monoid under [`merge`](Self::merge), so lanes, threads
 /// and shards of a row can be taken apart and put together.
@@ -10,7 +11,7 @@ use crate::{Logits, Signals};
 ///
 /// ```
 /// use decant_sampling::{EntropyStats, Logits};
-/// let stats = EntropyStats::of(Logits::new(&[0.0; 8])?);
+/// let stats = EntropyStats::of(&Logits::new(&[0.0; 8])?);
 /// assert!((stats.entropy() - 8f64.ln()).abs() < 1e-7);
 /// assert_eq!(stats.max_prob(), 0.125);
 /// # Ok::<(), decant_sampling::RowError>(())
@@ -30,25 +31,13 @@ impl EntropyStats {
     pub const EMPTY: Self = EntropyStats { max: f64::NEG_INFINITY, support: 0, rest: [0.0; 3] };
 
     /// The statistics of a row at T = 1.
-    pub fn of(logits: Logits<'_>) -> Self {
-        logits.survey(1.0, &mut Vec::new())
+    pub fn of(logits: &Logits<'_>) -> Self {
+        logits.stats()
     }
 
-    pub(crate) fn new(max: f64, support: u32, rest: [f64; 3]) -> Self {
-        EntropyStats { max, support, rest }
-    }
-
-    /// Takes in the top token itself.
-    pub(crate) fn push_top(&mut self) {
-        self.support += 1;
-    }
-
-    /// Takes in a further token, `x = l - max <= 0` below the top one and `weight = e^x`.
-    pub(crate) fn push(&mut self, x: f64, weight: f64) {
-        self.support += 1;
-        for (sum, term) in self.rest.iter_mut().zip([weight, x * weight, x * x * weight]) {
-            *sum += term;
-        }
+    /// From the sums over a row at T = 1 whose largest logit is `max`.
+    pub(crate) fn from_moments(max: f32, support: u32, moments: Moments) -> Self {
+        EntropyStats { max: f64::from(max), support, rest: [moments.mass, moments.first, moments.second] }
     }
 
     /// The statistics of both sets of tokens together; the sets must be disjoint.
@@ -76,9 +65,14 @@ impl EntropyStats {
         self.support
     }
 
+    /// The sums that entropy needs.
+    pub(crate) fn sums(&self) -> Sums {
+        Sums { top: true, rest: self.rest[0], first: self.rest[1] }
+    }
+
     /// Σe^(l - max): 1 for the top token and the others' share.
-    pub(crate) fn weight(&self) -> f64 {
-        1.0 + self.rest[0]
+    fn weight(&self) -> f64 {
+        self.sums().weight()
     }
 
     /// ln Σe^l, so that ln p = l - log_z. -inf for the empty set.
@@ -91,14 +85,14 @@ impl EntropyStats {
         f64::from(logit) - self.max - self.log_weight()
     }
 
-    /// ln Σe^(l - max), exact also where the others weigh little.
-    pub(crate) fn log_weight(&self) -> f64 {
-        libm::log1p(self.rest[0])
+    /// ln Σe^(l - max).
+    fn log_weight(&self) -> f64 {
+        self.sums().log_weight()
     }
 
     /// H(p) = -Σ p ln p in nats; terms of p = 0 are 0.
     pub fn entropy(&self) -> f64 {
-        self.log_weight() - self.rest[1] / self.weight()
+        self.sums().entropy()
     }
 
     /// The variance of -ln p under p, in nats².
@@ -120,6 +114,40 @@ impl EntropyStats {
     /// The largest probability.
     pub fn max_prob(&self) -> f64 {
         1.0 / self.weight()
+    }
+}
+
+/// What entropy needs to know of a set of tokens: with x = l - l\[top\], Σe^x and Σx·e^x over all of them but the top one,
+/// and whether that is among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Sums {
+    pub(crate) top: bool,
+    pub(crate) rest: f64,
+    pub(crate) first: f64,
+}
+
+impl Sums {
+    /// Takes in a further token, `x` below the top one and `weight = e^x`.
+    #[inline]
+    pub(crate) fn push(&mut self, x: f32, weight: f32) {
+        self.rest += f64::from(weight);
+        // An x so low that its weight is 0 may be -inf.
+        self.first += if weight > 0.0 { f64::from(x) * f64::from(weight) } else { 0.0 };
+    }
+
+    /// Σe^x over all.
+    pub(crate) fn weight(&self) -> f64 {
+        self.rest + if self.top { 1.0 } else { 0.0 }
+    }
+
+    /// ln Σe^x, exact also where the others weigh little beside the top.
+    pub(crate) fn log_weight(&self) -> f64 {
+        if self.top { libm::log1p(self.rest) } else { libm::log(self.rest) }
+    }
+
+    /// H of the set renormalised: ln Σe^x - Σx·e^x / Σe^x.
+    pub(crate) fn entropy(&self) -> f64 {
+        self.log_weight() - self.first / self.weight()
     }
 }
 
@@ -145,7 +173,7 @@ mod tests {
     }
 
     fn stats(row: &[f32]) -> EntropyStats {
-        EntropyStats::of(Logits::new(row).unwrap())
+        EntropyStats::of(&Logits::new(row).unwrap())
     }
 
     #[test]

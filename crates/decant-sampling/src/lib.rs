@@ -4,6 +4,8 @@
 //! and pure: equal row bits, spec, seed, stream and position give the equal token on every machine.
 
 mod catalog;
+mod context;
+mod effect;
 mod entropy;
 mod logits;
 mod ranked;
@@ -15,10 +17,12 @@ mod spec;
 pub mod stages;
 
 pub use catalog::{Field, Kind, Range, StageInfo, find_stage};
+pub use context::{History, Memory};
 pub use decant_kernels::{Isa, IsaName};
+pub use effect::Truncate;
 pub use entropy::EntropyStats;
 pub use logits::{Logits, RowError, TokenId};
-pub use ranked::{Prefix, Ranked, Truncate};
+pub use ranked::{Prefix, Ranked};
 pub use sampler::{Kept, Pick, Sampler, Scratch, Step};
 pub use schedule::{Schedule, Shape, Signal, Signals};
 pub use seed::{Coins, Seed};

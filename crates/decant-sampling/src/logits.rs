@@ -1,7 +1,7 @@
 //! A row of logits, checked once.
 
 use crate::{EntropyStats, Isa};
-use decant_kernels::rows;
+use decant_kernels::rows::{self, Blocks, Want};
 
 /// The id of a token: its index in the vocabulary.
 pub type TokenId = u32;
@@ -38,31 +38,43 @@ pub enum RowError {
 }
 
 /// One row of next-token logits, shape `[vocab]`; -inf forbids a token. Checked once, trusted after.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Logits<'a> {
     row: &'a [f32],
-    isa: Isa,
-    top: TokenId,
-    support: u32,
+    blocks: Blocks,
+    bounds: Bounds,
+}
+
+/// What the check of a row found beside faults.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Bounds {
+    /// The most probable token; of equals the lowest id.
+    pub(crate) top: TokenId,
+    /// How many tokens are allowed.
+    pub(crate) support: u32,
+}
+
+impl Bounds {
+    /// Checks a row and leaves the bounds of each block of [`rows::BLOCK`] tokens in `blocks`.
+    pub(crate) fn of(row: &[f32], isa: Isa, blocks: &mut Blocks) -> Result<Self, RowError> {
+        if row.is_empty() {
+            return Err(RowError::Empty);
+        }
+        let scan = rows::scan(isa, row, blocks)
+            .map_err(|bad| RowError::NotALogit { token: bad.index as TokenId, value: bad.value })?;
+        match scan.top {
+            Some(top) => Ok(Bounds { top: top as TokenId, support: scan.support as u32 }),
+            None => Err(RowError::AllForbidden { vocab: row.len() }),
+        }
+    }
 }
 
 impl<'a> Logits<'a> {
     /// Checks a row: not empty, no NaN, no +inf, at least one token allowed.
     pub fn new(row: &'a [f32]) -> Result<Self, RowError> {
-        Self::scan(row, Isa::best(), &mut Vec::new())
-    }
-
-    /// Checks a row and leaves the largest logit of each block of [`rows::BLOCK`] tokens in `block_max`.
-    pub(crate) fn scan(row: &'a [f32], isa: Isa, block_max: &mut Vec<f32>) -> Result<Self, RowError> {
-        if row.is_empty() {
-            return Err(RowError::Empty);
-        }
-        let scan = rows::scan(isa, row, block_max)
-            .map_err(|bad| RowError::NotALogit { token: bad.index as TokenId, value: bad.value })?;
-        match scan.top {
-            Some(top) => Ok(Logits { row, isa, top: top as TokenId, support: scan.support as u32 }),
-            None => Err(RowError::AllForbidden { vocab: row.len() }),
-        }
+        let mut blocks = Blocks::default();
+        let bounds = Bounds::of(row, Isa::best(), &mut blocks)?;
+        Ok(Logits { row, blocks, bounds })
     }
 
     /// The row itself.
@@ -72,25 +84,13 @@ impl<'a> Logits<'a> {
 
     /// The most probable token; of equals the lowest id.
     pub fn top(&self) -> TokenId {
-        self.top
+        self.bounds.top
     }
 
-    pub(crate) fn isa(&self) -> Isa {
-        self.isa
-    }
-
-    pub(crate) fn top_logit(&self) -> f32 {
-        self.row[self.top as usize]
-    }
-
-    /// The statistics of softmax(beta · l); the blocks' shares of Σe^x, without the top token's 1, go to `block_sums`.
-    pub(crate) fn survey(&self, beta: f64, block_sums: &mut Vec<f64>) -> EntropyStats {
-        let rounded = beta as f32;
-        let rows::Moments([s0, s1, s2]) = rows::moments(self.isa, self.row, self.top as usize, rounded, block_sums);
-        // The kernel's beta is an f32. Rounding scaled every x alike, so the errors do not cancel; to first order they are
-        // the next moments: d/dβ Σe^x = Σx e^x / β, and so on.
-        let missing = beta / f64::from(rounded) - 1.0;
-        let sums = [s0 + missing * s1, s1 + missing * (s1 + s2), s2 * (1.0 + 2.0 * missing)];
-        EntropyStats::new(f64::from(self.top_logit()) * beta, self.support, sums)
+    /// The statistics of the row at T = 1.
+    pub(crate) fn stats(&self) -> EntropyStats {
+        let (all, top) = (Want { first: true, second: true, squares: false }, self.bounds.top as usize);
+        let moments = rows::moments(Isa::best(), self.row, &self.blocks, top, 1.0, all, &mut Vec::new());
+        EntropyStats::from_moments(self.row[top], self.bounds.support, moments)
     }
 }

@@ -1,18 +1,21 @@
 //! A spec made ready for a vocabulary.
 
-use crate::catalog::Effect;
+use crate::context::Context;
+use crate::effect::Effect;
 use crate::ranked::{Buffers, Ranked};
-use crate::{Coins, Isa, RowError, SamplerSpec, SpecError, Stage, TokenId};
+use crate::{Coins, History, Isa, Memory, RowError, SamplerSpec, SpecError, Stage, TokenId};
+use decant_kernels::rows::Want;
 use serde::{Deserialize, Serialize};
 
 /// A spec made ready for a vocabulary. Immutable, shared by threads, pure.
 ///
 /// ```
-/// use decant_sampling::{Sampler, SamplerSpec, Scratch, Seed};
+/// use decant_sampling::{Memory, Sampler, SamplerSpec, Scratch, Seed};
 /// let spec: SamplerSpec = "temp=0.8,top_h=0.4".parse()?;
 /// let sampler = Sampler::new(&spec, 4)?;
 /// let row = [2.0, 1.0, 0.5, f32::NEG_INFINITY];
-/// let step = sampler.pick(&row, &[], Seed(7).coins(0, 0), &mut Scratch::default())?;
+/// let (mut memory, mut scratch) = (Memory::default(), Scratch::default());
+/// let step = sampler.pick(&row, &[], Seed(7).coins(0, 0), &mut memory, &mut scratch)?;
 /// assert!(step.token < 3 && step.kept_entropy <= 0.4 * step.entropy);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -22,6 +25,10 @@ pub struct Sampler {
     stages: Vec<Stage>,
     vocab: usize,
     isa: Isa,
+    /// Whether some number follows the raw row's uncertainty.
+    follows_entropy: bool,
+    /// What a pass over the row is to sum for the stages.
+    want: Want,
 }
 
 /// Buffers that `pick` and `mask` reuse, so that the steady state allocates nothing. Nothing in them reaches a later
@@ -33,11 +40,8 @@ pub struct Scratch {
 
 impl Scratch {
     /// The tokens that the last [`Sampler::pick`] with this scratch kept of `row`, ascending.
-    pub fn kept<'s>(&'s self, row: &'s [f32]) -> Box<dyn Iterator<Item = TokenId> + 's> {
-        match self.buffers.listed() {
-            Some(kept) => Box::new(kept.iter().map(|candidate| candidate.token)),
-            None => Box::new((0..).zip(row).filter(|(_, logit)| **logit > f32::NEG_INFINITY).map(|(token, _)| token)),
-        }
+    pub fn kept<'s>(&'s self, row: &'s [f32]) -> impl Iterator<Item = TokenId> + 's {
+        self.buffers.survivors(row).map(|(token, _)| token)
     }
 }
 
@@ -63,34 +67,28 @@ pub struct Step {
     pub kept_entropy: f64,
 }
 
-/// What a mask left of a row: a [`Step`] without the draw.
+/// What a mask left of a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Kept {
-    /// See [`Step::entropy`].
-    pub entropy: f64,
-    /// See [`Step::varentropy`].
-    pub varentropy: f64,
     /// See [`Step::temperature`].
     pub temperature: f64,
     /// See [`Step::kept`].
     pub kept: u32,
-    /// See [`Step::kept_mass`].
-    pub kept_mass: f64,
-    /// See [`Step::kept_entropy`].
-    pub kept_entropy: f64,
 }
 
 /// One row of a batch: what [`Sampler::pick`] takes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Pick<'a> {
     /// This row's own sampler.
     pub sampler: &'a Sampler,
     /// Logits, shape `[vocab]`.
     pub row: &'a [f32],
     /// Prompt and text so far.
-    pub history: &'a [TokenId],
+    pub history: History<'a>,
     /// This step's coins.
     pub coins: Coins,
+    /// What this text has taught the stages that learn.
+    pub memory: &'a mut Memory,
 }
 
 impl Sampler {
@@ -100,8 +98,10 @@ impl Sampler {
     /// A stage whose numbers are out of range (a spec built by hand, not parsed).
     pub fn new(spec: &SamplerSpec, vocab: usize) -> Result<Self, SpecError> {
         spec.check()?;
-        let stages = spec.0.iter().filter(|stage| !stage.is_neutral()).cloned().collect();
-        Ok(Sampler { stages, vocab, isa: Isa::best() })
+        let stages: Vec<Stage> = spec.0.iter().filter(|stage| !stage.is_neutral()).cloned().collect();
+        let follows_entropy = stages.iter().any(Stage::follows_entropy);
+        let want = stages.iter().map(Stage::want).fold(Want::default(), Want::or);
+        Ok(Sampler { stages, vocab, isa: Isa::best(), follows_entropy, want })
     }
 
     /// The same sampler on a given tier of instructions: same bits, other speed.
@@ -115,52 +115,89 @@ impl Sampler {
         self.vocab
     }
 
-    /// Draws the next token by inverse CDF in token order with coin lane [`Coins::DRAW`].
+    /// Draws the next token by inverse CDF in token order with coin lane [`Coins::DRAW`], and tells what there is to see.
     ///
-    /// `row` has shape `[vocab]`; `history` is the prompt and the text so far, for stages that look back.
-    pub fn pick(
+    /// `row` has shape `[vocab]`; `history` is the prompt and the text so far, for stages that look back; `memory` is what
+    /// stages that learn have learned in this text, and they go on learning.
+    pub fn pick<'s>(
         &self,
-        row: &[f32],
-        history: &[TokenId],
+        row: &'s [f32],
+        history: impl Into<History<'s>>,
         coins: Coins,
-        scratch: &mut Scratch,
+        memory: &mut Memory,
+        scratch: &'s mut Scratch,
     ) -> Result<Step, RowError> {
-        let (ranked, kept) = self.run(row, history, &mut scratch.buffers)?;
+        let (mut ranked, run) = self.run(row, history.into(), coins, memory, true, &mut scratch.buffers)?;
+        let raw = ranked.raw();
+        let kept_entropy = ranked.entropy();
         let token = ranked.draw(coins.uniform(Coins::DRAW));
-        let Kept { entropy, varentropy, temperature, kept, kept_mass, kept_entropy } = kept;
-        let logprob = ranked.raw_logprob(token);
-        Ok(Step { token, logprob, entropy, varentropy, temperature, kept, kept_mass, kept_entropy })
+        let step = Step {
+            token,
+            logprob: ranked.raw_logprob(token),
+            entropy: raw.entropy(),
+            varentropy: raw.varentropy(),
+            temperature: run.temperature,
+            kept: ranked.len() as u32,
+            kept_mass: run.kept_mass,
+            kept_entropy,
+        };
+        self.learn(row, token, memory, scratch);
+        Ok(step)
+    }
+
+    /// Draws the very token that [`pick`](Self::pick) draws and computes nothing that only an observer would want.
+    pub fn draw<'s>(
+        &self,
+        row: &'s [f32],
+        history: impl Into<History<'s>>,
+        coins: Coins,
+        memory: &mut Memory,
+        scratch: &'s mut Scratch,
+    ) -> Result<TokenId, RowError> {
+        let (mut ranked, _) = self.run(row, history.into(), coins, memory, false, &mut scratch.buffers)?;
+        let token = ranked.draw(coins.uniform(Coins::DRAW));
+        self.learn(row, token, memory, scratch);
+        Ok(token)
     }
 
     /// Picks for every row of a batch, each with a sampler of its own; the same answers as row by row. `steps` is
     /// cleared first and then holds one result per row, in order.
-    pub fn pick_batch(batch: &[Pick<'_>], scratch: &mut Scratch, steps: &mut Vec<Result<Step, RowError>>) {
+    pub fn pick_batch(batch: &mut [Pick<'_>], scratch: &mut Scratch, steps: &mut Vec<Result<Step, RowError>>) {
         steps.clear();
-        steps.extend(batch.iter().map(|pick| pick.sampler.pick(pick.row, pick.history, pick.coins, scratch)));
+        steps.extend(
+            batch
+                .iter_mut()
+                .map(|pick| pick.sampler.pick(pick.row, pick.history, pick.coins, pick.memory, scratch)),
+        );
     }
 
     /// Writes the distribution that `pick` would draw from back into the row, as logits: dropped tokens become -inf,
-    /// the others are divided by the temperature. For engines that draw themselves. On an error the row is as it was.
-    pub fn mask(&self, row: &mut [f32], history: &[TokenId], scratch: &mut Scratch) -> Result<Kept, RowError> {
-        let (ranked, kept) = self.run(row, history, &mut scratch.buffers)?;
-        let beta = ranked.beta();
-        // Clamped, for +inf would be no logit: a tiny temperature may lead beyond f32.
-        let cooled = |logit: f32| (f64::from(logit) * beta).clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32;
-        match scratch.buffers.listed() {
-            Some(kept) => {
-                row.fill(f32::NEG_INFINITY);
-                for candidate in kept {
-                    row[candidate.token as usize] = cooled(candidate.logit);
-                }
-            }
-            None if beta != 1.0 => {
-                for logit in row.iter_mut().filter(|logit| **logit > f32::NEG_INFINITY) {
-                    *logit = cooled(*logit);
-                }
-            }
-            None => {}
+    /// the others are divided by the temperature. For engines that draw themselves; where a stage learns, tell it the
+    /// token with [`learn`](Self::learn). On an error the row is as it was.
+    pub fn mask(
+        &self,
+        row: &mut [f32],
+        history: History<'_>,
+        coins: Coins,
+        memory: &mut Memory,
+        scratch: &mut Scratch,
+    ) -> Result<Kept, RowError> {
+        let (ranked, run) = self.run(row, history, coins, memory, false, &mut scratch.buffers)?;
+        let (beta, kept) = (ranked.beta(), ranked.len() as u32);
+        if !(beta == 1.0 && scratch.buffers.is_untouched()) {
+            scratch.buffers.write(row, beta);
         }
-        Ok(kept)
+        Ok(Kept { temperature: run.temperature, kept })
+    }
+
+    /// Tells the stages that learn which token was drawn from the row that `scratch` was last used for. `row` is that row
+    /// as the model gave it. ([`pick`](Self::pick) and [`draw`](Self::draw) have done so themselves.)
+    pub fn learn(&self, row: &[f32], token: TokenId, memory: &mut Memory, scratch: &Scratch) {
+        for (stage, p) in scratch.buffers.found(row, token) {
+            if let Some(learner) = self.stages[stage].learner() {
+                memory.0[stage] = learner.learn(memory.0[stage], p);
+            }
+        }
     }
 
     /// Whether no stage can ever drop or demote the most probable token.
@@ -172,37 +209,77 @@ impl Sampler {
     fn run<'s>(
         &self,
         row: &'s [f32],
-        _history: &[TokenId],
+        history: History<'s>,
+        coins: Coins,
+        memory: &mut Memory,
+        observe: bool,
         buffers: &'s mut Buffers,
-    ) -> Result<(Ranked<'s>, Kept), RowError> {
+    ) -> Result<(Ranked<'s>, Run), RowError> {
         if row.len() != self.vocab && !row.is_empty() {
             return Err(RowError::Length { vocab: self.vocab, given: row.len() });
         }
-        let mut ranked = Ranked::new(row, self.isa, buffers)?;
+        let context = Context { history, coins, memory: f64::NAN, nth: 0 };
+        let want = Want { first: self.want.first || observe, ..self.want };
+        let mut ranked = Ranked::new(row, self.isa, want, context, buffers)?;
+        if observe || self.follows_entropy {
+            ranked.raw();
+        }
+        memory.0.resize(self.stages.len(), f64::NAN);
 
-        let (mut temperature, mut kept_mass) = (1.0, 1.0);
-        for stage in &self.stages {
-            match stage.effect() {
-                Effect::Temperature(t) => {
-                    let t = t.at(ranked.signals());
-                    temperature *= t;
-                    if t > 0.0 {
-                        ranked.set_temperature(t);
-                    } else {
-                        kept_mass *= ranked.cut(1);
-                    }
+        let mut run = Run { temperature: 1.0, kept_mass: 1.0 };
+        for (place, stage) in self.stages.iter().enumerate() {
+            if let Some(learner) = stage.learner() {
+                if memory.0[place].is_nan() {
+                    memory.0[place] = learner.start(&mut ranked);
                 }
-                Effect::Truncation(rule) => kept_mass *= ranked.truncate(rule),
+                ranked.take_note(place);
+            }
+            let same_kind = self.stages[..place].iter().filter(|before| before.info().name == stage.info().name);
+            (ranked.context.memory, ranked.context.nth) = (memory.0[place], same_kind.count() as u32);
+            run.apply(stage.effect(), &mut ranked, observe)?;
+        }
+        Ok((ranked, run))
+    }
+}
+
+/// What the stages have done to a row as a whole.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    temperature: f64,
+    /// 1 unless somebody observes.
+    kept_mass: f64,
+}
+
+impl Run {
+    fn apply(&mut self, effect: Effect<'_>, ranked: &mut Ranked<'_>, observe: bool) -> Result<(), RowError> {
+        match effect {
+            Effect::Temperature(rule) => {
+                let t = rule.temperature(ranked);
+                self.temperature *= t;
+                match t > 0.0 {
+                    true => ranked.set_temperature(t),
+                    false => self.cut(ranked, observe, |ranked| ranked.cut(1)),
+                }
+                Ok(())
+            }
+            Effect::Truncation(rule) => {
+                self.cut(ranked, observe, |ranked| ranked.truncate(rule));
+                Ok(())
+            }
+            Effect::Rewriting(rule) => {
+                rule.rewrite(ranked);
+                ranked.settle()
             }
         }
-        let kept = Kept {
-            entropy: ranked.raw().entropy(),
-            varentropy: ranked.raw().varentropy(),
-            temperature,
-            kept: ranked.stats().support(),
-            kept_mass,
-            kept_entropy: ranked.stats().entropy(),
-        };
-        Ok((ranked, kept))
+    }
+
+    fn cut(&mut self, ranked: &mut Ranked<'_>, observe: bool, cut: impl FnOnce(&mut Ranked<'_>)) {
+        let (len, log_weight) = (ranked.len(), observe.then(|| ranked.log_mass()));
+        cut(ranked);
+        if let Some(before) = log_weight
+            && ranked.len() < len
+        {
+            self.kept_mass *= libm::exp(ranked.log_mass() - before);
+        }
     }
 }

@@ -152,6 +152,12 @@ impl Stage {
         }
     }
 
+    /// Whether some parameter follows the model's uncertainty.
+    pub(crate) fn follows_entropy(&self) -> bool {
+        let follows = |param: &Param| matches!(param, Param::Number(schedule) if !schedule.is_constant());
+        self.write().0.iter().any(|(_, param)| follows(param))
+    }
+
     /// Checks every parameter, as parsing does.
     pub fn check(&self) -> Result<(), SpecError> {
         let (info, params) = (self.info(), self.write());

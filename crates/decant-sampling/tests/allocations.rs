@@ -2,7 +2,7 @@
 
 mod support;
 
-use decant_sampling::{Sampler, Scratch, Seed};
+use decant_sampling::{Memory, Sampler, Scratch, Seed};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use support::rows;
@@ -40,11 +40,13 @@ fn the_steady_state_allocates_nothing() {
     for (name, row) in rows(1) {
         for spec in specs {
             let sampler = Sampler::new(&spec.parse().unwrap(), row.len()).unwrap();
-            let (mut scratch, mut masked) = (Scratch::default(), row.clone());
+            let (mut memory, mut scratch, mut masked) = (Memory::default(), Scratch::default(), row.clone());
             let mut round = || {
-                sampler.pick(&row, &[], Seed(1).coins(0, 0), &mut scratch).unwrap();
+                let coins = Seed(1).coins(0, 0);
+                sampler.pick(&row, &[], coins, &mut memory, &mut scratch).unwrap();
+                sampler.draw(&row, &[], coins, &mut memory, &mut scratch).unwrap();
                 masked.copy_from_slice(&row);
-                sampler.mask(&mut masked, &[], &mut scratch).unwrap();
+                sampler.mask(&mut masked, (&[]).into(), coins, &mut memory, &mut scratch).unwrap();
             };
             round();
             let before = ALLOCATIONS.get();

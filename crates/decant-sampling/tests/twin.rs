@@ -2,7 +2,7 @@
 
 mod support;
 
-use decant_sampling::{Coins, Isa, Sampler, SamplerSpec, Scratch, Seed, Step, TokenId};
+use decant_sampling::{Coins, Isa, Memory, Pick, Sampler, SamplerSpec, Scratch, Seed, Step, TokenId};
 use support::{MARGIN, Numbers, Twin, rows};
 
 const SPECS: &[&str] = &[
@@ -49,7 +49,7 @@ fn check(name: &str, spec: &SamplerSpec, row: &[f32]) -> bool {
     for isa in Isa::available() {
         let sampler = Sampler::new(spec, row.len()).unwrap().with_isa(isa);
         let mut scratch = Scratch::default();
-        let step = sampler.pick(row, &[], Coins::fixed(0.5), &mut scratch).unwrap();
+        let step = sampler.pick(row, &[], Coins::fixed(0.5), &mut Memory::default(), &mut scratch).unwrap();
         let kept: Vec<TokenId> = scratch.kept(row).collect();
         if let Some(first) = &first {
             assert_eq!(first, &(step, kept.clone()), "{name}, `{spec}`: {} differs", isa.name());
@@ -120,7 +120,7 @@ fn the_three_rules_of_top_h_differ_where_they_should() {
         let kept = ["paper", "ref", "hf"].map(|rule| {
             let spec = format!("top_h=0.4:rule={rule}").parse().unwrap();
             let sampler = Sampler::new(&spec, row.len()).unwrap();
-            sampler.pick(&row, &[], Coins::fixed(0.0), &mut Scratch::default()).unwrap().kept
+            sampler.pick(&row, &[], Coins::fixed(0.0), &mut Memory::default(), &mut Scratch::default()).unwrap().kept
         });
         assert_eq!(kept, expected, "a row of {}", row.len());
     }
@@ -138,7 +138,7 @@ fn transformers_own_unit_test_passes_under_all_three() {
         for rule in ["paper", "ref", "hf"] {
             let spec = format!("top_h={alpha}:rule={rule}").parse().unwrap();
             let sampler = Sampler::new(&spec, 4).unwrap();
-            let step = sampler.pick(&row, &[], Coins::fixed(0.0), &mut Scratch::default()).unwrap();
+            let step = sampler.pick(&row, &[], Coins::fixed(0.0), &mut Memory::default(), &mut Scratch::default()).unwrap();
             assert_eq!(step.kept, kept, "{rule}, {p:?}");
         }
     }
@@ -168,7 +168,7 @@ fn every_coin_draws_the_token_that_it_should() {
                     place += 1;
                 }
                 let near_edge = (coin - below).abs().min((coin - below - law[place].1).abs()) < MARGIN;
-                let step = sampler.pick(&row, &[], Coins::fixed(coin), &mut scratch).unwrap();
+                let step = sampler.pick(&row, &[], Coins::fixed(coin), &mut Memory::default(), &mut scratch).unwrap();
                 assert!(near_edge || step.token == law[place].0, "{name}, `{spec}`, coin {coin}");
             }
         }
@@ -182,13 +182,14 @@ fn masking_and_drawing_see_the_same_tokens() {
             let spec: SamplerSpec = spec.parse().unwrap();
             let sampler = Sampler::new(&spec, row.len()).unwrap();
             let mut scratch = Scratch::default();
-            let step = sampler.pick(&row, &[], Seed(1).coins(0, 0), &mut scratch).unwrap();
+            let step = sampler.pick(&row, &[], Seed(1).coins(0, 0), &mut Memory::default(), &mut scratch).unwrap();
             let kept: Vec<TokenId> = scratch.kept(&row).collect();
             let mut masked = row.clone();
-            let left = sampler.mask(&mut masked, &[], &mut scratch).unwrap();
+            let (history, coins) = ((&[]).into(), Seed(1).coins(0, 0));
+            let left = sampler.mask(&mut masked, history, coins, &mut Memory::default(), &mut scratch).unwrap();
             let finite: Vec<TokenId> = (0..).zip(&masked).filter(|(_, l)| l.is_finite()).map(|(t, _)| t).collect();
             assert_eq!(finite, kept, "{name}, `{spec}`");
-            assert_eq!((left.kept, left.kept_mass, left.kept_entropy), (step.kept, step.kept_mass, step.kept_entropy));
+            assert_eq!((left.kept, left.temperature), (step.kept, step.temperature));
             // Drawing from the masked row at T = 1 is drawing from the distribution meant.
             let law = Twin::of(&masked);
             close("kept entropy", step.kept_entropy, law.entropy());
@@ -205,8 +206,8 @@ fn a_used_scratch_changes_nothing() {
         for spec in specs {
             let sampler = Sampler::new(&spec.parse().unwrap(), row.len()).unwrap();
             let coins = Seed(5).coins(0, 3);
-            let fresh = sampler.pick(row, &[], coins, &mut Scratch::default()).unwrap();
-            assert_eq!(sampler.pick(row, &[], coins, &mut used).unwrap(), fresh);
+            let fresh = sampler.pick(row, &[], coins, &mut Memory::default(), &mut Scratch::default()).unwrap();
+            assert_eq!(sampler.pick(row, &[], coins, &mut Memory::default(), &mut used).unwrap(), fresh);
         }
     }
 }
@@ -219,22 +220,22 @@ fn a_batch_gives_the_steps_of_single_rows() {
         .zip(SPECS.iter().cycle())
         .map(|((_, row), spec)| Sampler::new(&spec.parse().unwrap(), row.len()).unwrap())
         .collect();
-    let picks: Vec<decant_sampling::Pick> = rows
+    let mut memories = vec![Memory::default(); rows.len()];
+    let mut picks: Vec<Pick> = rows
         .iter()
         .zip(&samplers)
+        .zip(&mut memories)
         .enumerate()
-        .map(|(i, ((_, row), sampler))| decant_sampling::Pick {
-            sampler,
-            row,
-            history: &[],
-            coins: Seed(3).coins(i as u32, 0),
+        .map(|(i, (((_, row), sampler), memory))| {
+            let (history, coins) = ((&[]).into(), Seed(3).coins(i as u32, 0));
+            Pick { sampler, row, history, coins, memory }
         })
         .collect();
     let mut steps = Vec::new();
-    Sampler::pick_batch(&picks, &mut Scratch::default(), &mut steps);
+    Sampler::pick_batch(&mut picks, &mut Scratch::default(), &mut steps);
     assert_eq!(steps.len(), picks.len());
     for (step, pick) in steps.iter().zip(&picks) {
-        let alone = pick.sampler.pick(pick.row, &[], pick.coins, &mut Scratch::default());
+        let alone = pick.sampler.pick(pick.row, &[], pick.coins, &mut Memory::default(), &mut Scratch::default());
         assert_eq!(step, &alone);
     }
 }

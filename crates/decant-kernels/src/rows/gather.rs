@@ -1,32 +1,41 @@
-//! Collecting the few tokens above a bound.
+//! Collecting the tokens whose logits lie in a window.
 
-use super::BLOCK;
+use super::{BLOCK, Blocks, block};
 use crate::Isa;
 use crate::lanes::{LANES, Lanes, dispatch};
 
-/// Calls `found(index, logit)` for every logit `>= bound`, in index order. Blocks whose `block_max` (from
-/// [`super::scan`]) is below the bound are not read.
-pub fn gather(isa: Isa, row: &[f32], block_max: &[f32], bound: f32, found: &mut Vec<(u32, f32)>) {
-    dispatch!(isa => above(row: &[f32], block_max: &[f32], bound: f32, found: &mut Vec<(u32, f32)>));
+/// Puts every token whose logit lies in the window (from least to largest, ends included) into `tokens` and its logit
+/// into `logits` (both cleared first), in token order. Blocks that lie wholly outside are not read.
+pub fn gather(
+    isa: Isa,
+    row: &[f32],
+    blocks: &Blocks,
+    window: [f32; 2],
+    tokens: &mut Vec<u32>,
+    logits: &mut Vec<f32>,
+) {
+    tokens.clear();
+    logits.clear();
+    dispatch!(isa => inside(row: &[f32], blocks: &Blocks, window: [f32; 2], tokens: &mut Vec<u32>, logits: &mut Vec<f32>));
 }
 
 #[inline(always)]
-fn above<L: Lanes>(row: &[f32], block_max: &[f32], bound: f32, found: &mut Vec<(u32, f32)>) {
-    for ((index, block), max) in row.chunks(BLOCK).enumerate().zip(block_max) {
-        if *max < bound {
+fn inside<L: Lanes>(row: &[f32], blocks: &Blocks, window: [f32; 2], tokens: &mut Vec<u32>, logits: &mut Vec<f32>) {
+    let [least, largest] = window;
+    let mut padded = [0.0; BLOCK];
+    for (index, (min, max)) in blocks.min.iter().zip(&blocks.max).enumerate() {
+        if *max < least || *min > largest {
             continue;
         }
-        let first = index * BLOCK;
-        let (sixteens, rest) = block.as_chunks::<LANES>();
-        for (i, sixteen) in sixteens.iter().enumerate() {
-            let mut hits = L::load(sixteen).at_least(L::splat(bound));
+        for (i, sixteen) in block(row, index, &mut padded).iter().enumerate() {
+            let lanes = L::load(sixteen);
+            let mut hits = lanes.at_least(L::splat(least)) & L::splat(largest).at_least(lanes);
             while hits != 0 {
                 let lane = hits.trailing_zeros() as usize;
-                found.push(((first + i * LANES + lane) as u32, sixteen[lane]));
+                tokens.push((index * BLOCK + i * LANES + lane) as u32);
+                logits.push(sixteen[lane]);
                 hits &= hits - 1;
             }
         }
-        let tail = first + sixteens.len() * LANES;
-        found.extend((tail as u32..).zip(rest.iter().copied()).filter(|(_, logit)| *logit >= bound));
     }
 }

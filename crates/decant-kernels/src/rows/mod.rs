@@ -9,12 +9,14 @@ mod moments;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 pub use exp::exp;
 pub(crate) use exp::exp_lanes;
 pub use gather::gather;
-pub use moments::{Moments, moments};
-pub use scan::{NotALogit, Scan, scan};
+pub use moments::{Moments, Want, moments};
+pub use scan::{Blocks, NotALogit, Scan, scan};
+pub use weights::weights;
 
 use crate::lanes::LANES;
 

@@ -29,33 +29,74 @@ fn top(row: &[f32]) -> usize {
     (0..row.len()).rev().max_by(|a, b| row[*a].partial_cmp(&row[*b]).unwrap()).unwrap()
 }
 
+const EVERYTHING: Want = Want { first: true, second: true, squares: true };
+
 #[test]
 fn tiers_agree_bit_for_bit() {
     for row in rows() {
-        let (mut expected_max, mut expected_sums) = (Vec::new(), Vec::new());
-        let expected_scan = scan(scalar(), &row, &mut expected_max).unwrap();
-        assert_eq!(expected_scan.top, Some(top(&row)));
+        let (mut expected_blocks, mut expected_sums) = (Blocks::default(), Vec::new());
+        let expected_scan = scan(scalar(), &row, &mut expected_blocks).unwrap();
+        let top = top(&row);
+        assert_eq!(expected_scan.top, Some(top));
         assert_eq!(expected_scan.support, row.iter().filter(|l| **l > f32::NEG_INFINITY).count());
-        let max = row[top(&row)];
         for beta in [1.0, 0.37, 3.0, f32::MAX] {
-            let expected = moments(scalar(), &row, top(&row), beta, &mut expected_sums);
-            assert!(expected.0.iter().all(|sum| sum.is_finite()));
+            let expected = moments(scalar(), &row, &expected_blocks, top, beta, EVERYTHING, &mut expected_sums);
+            assert!(bits(expected).into_iter().all(|bits| f64::from_bits(bits).is_finite()));
             for isa in other_tiers() {
-                let (mut block_max, mut sums) = (Vec::new(), Vec::new());
-                assert_eq!(scan(isa, &row, &mut block_max).unwrap(), expected_scan);
-                assert_eq!(block_max, expected_max);
-                let got = moments(isa, &row, top(&row), beta, &mut sums);
-                assert_eq!(got.0.map(f64::to_bits), expected.0.map(f64::to_bits));
+                let (mut blocks, mut sums) = (Blocks::default(), Vec::new());
+                assert_eq!(scan(isa, &row, &mut blocks).unwrap(), expected_scan);
+                assert_eq!(blocks, expected_blocks);
+                let got = moments(isa, &row, &blocks, top, beta, EVERYTHING, &mut sums);
+                assert_eq!(bits(got), bits(expected));
                 assert_eq!(sums, expected_sums);
             }
         }
-        for bound in [f32::NEG_INFINITY, -3.0, 0.0, max] {
-            let expected: Vec<(u32, f32)> = (0..).zip(row.iter().copied()).filter(|(_, l)| *l >= bound).collect();
+    }
+}
+
+fn bits(moments: Moments) -> [u64; 4] {
+    [moments.mass, moments.first, moments.second, moments.squares].map(f64::to_bits)
+}
+
+#[test]
+fn fewer_sums_are_the_same_sums() {
+    for row in rows() {
+        let mut blocks = Blocks::default();
+        let top = scan(scalar(), &row, &mut blocks).unwrap().top.unwrap();
+        let take = |want| bits(moments(Isa::best(), &row, &blocks, top, 0.8, want, &mut Vec::new()));
+        let (all, none) = (take(EVERYTHING), Want::default());
+        assert_eq!(take(none)[0], all[0]);
+        assert_eq!(take(Want { first: true, ..none })[0], all[0]);
+        assert_eq!(take(Want { first: true, second: true, ..none })[..3], all[..3]);
+        assert_eq!(take(Want { squares: true, ..none }), all);
+    }
+}
+
+#[test]
+fn gathering_finds_what_lies_in_the_window() {
+    for row in rows() {
+        let mut blocks = Blocks::default();
+        let top = scan(scalar(), &row, &mut blocks).unwrap().top.unwrap();
+        let ends = [f32::MIN, -3.0, 0.0, 2.0, row[top], f32::MAX];
+        for window in ends.into_iter().flat_map(|least| ends.map(|largest| [least, largest])) {
+            let inside = |logit: f32| window[0] <= logit && logit <= window[1];
+            let expected: Vec<(u32, f32)> = (0..).zip(row.iter().copied()).filter(|(_, l)| inside(*l)).collect();
             for isa in Isa::available() {
-                let mut found = Vec::new();
-                gather(isa, &row, &expected_max, bound, &mut found);
-                assert_eq!(found, expected);
+                let (mut tokens, mut logits) = (Vec::new(), Vec::new());
+                gather(isa, &row, &blocks, window, &mut tokens, &mut logits);
+                assert!(tokens.iter().copied().zip(logits.iter().copied()).eq(expected.iter().copied()));
             }
+        }
+    }
+}
+
+#[test]
+fn weights_are_the_exponentials() {
+    for row in rows() {
+        for isa in Isa::available() {
+            let mut got = vec![9.0; 3];
+            weights(isa, &row, row[top(&row)], 0.8, &mut got);
+            assert!(row.iter().map(|logit| exp((logit - row[top(&row)]) * 0.8)).eq(got));
         }
     }
 }
@@ -65,13 +106,14 @@ fn exp_is_accurate_and_exact_at_its_ends() {
     assert_eq!(exp(0.0), 1.0);
     assert_eq!(exp(-87.1), 0.0);
     assert_eq!(exp(f32::NEG_INFINITY), 0.0);
-    let mut worst = 0.0_f64;
-    for i in 0..=870_000 {
-        let x = -(i as f32) * 1e-4;
-        let truth = f64::from(x).exp();
-        worst = worst.max((f64::from(exp(x)) / truth - 1.0).abs());
+    for (range, bound) in [(0..=200_000, 1.3e-7), (200_000..=870_000, 4e-7)] {
+        let error = |i: i32| {
+            let x = -(i as f32) * 1e-4;
+            (f64::from(exp(x)) / f64::from(x).exp() - 1.0).abs()
+        };
+        let worst = range.map(error).fold(0.0, f64::max);
+        assert!(worst < bound, "{worst:e}");
     }
-    assert!(worst < 1.2e-7, "{worst:e}");
 }
 
 #[test]
@@ -80,19 +122,23 @@ fn moments_match_plain_f64() {
         let top = top(&row);
         for beta in [1.0_f32, 0.37, 3.0] {
             let mut block_sums = Vec::new();
-            let Moments(got) = moments(scalar(), &row, top, beta, &mut block_sums);
-            let mut expected = [0.0_f64; 3];
+            let mut blocks = Blocks::default();
+            scan(scalar(), &row, &mut blocks).unwrap();
+            let got = moments(scalar(), &row, &blocks, top, beta, EVERYTHING, &mut block_sums);
+            let got = bits(got).map(f64::from_bits);
+            let mut expected = [0.0_f64; 4];
             for (i, l) in row.iter().enumerate().filter(|(i, l)| *i != top && l.is_finite()) {
                 let x = (f64::from(*l) - f64::from(row[top])) * f64::from(beta);
                 if x < -87.0 {
                     continue;
                 }
                 assert_ne!(i, top);
-                for (k, sum) in expected.iter_mut().enumerate() {
+                for (k, sum) in expected[..3].iter_mut().enumerate() {
                     *sum += x.exp() * x.powi(k as i32);
                 }
+                expected[3] += (2.0 * x).exp();
             }
-            for k in 0..3 {
+            for k in 0..4 {
                 let error = (got[k] - expected[k]).abs();
                 assert!(error <= 4e-6 * expected[k].abs() + 1e-36, "moment {k}: {} for {}", got[k], expected[k]);
             }
@@ -110,13 +156,13 @@ fn scan_finds_the_first_thing_that_is_no_logit() {
                 let mut row = vec![0.5; len];
                 row[at] = bad;
                 row[len - 1] = if at == len - 1 { bad } else { f32::INFINITY };
-                let error = scan(isa, &row, &mut Vec::new()).unwrap_err();
+                let error = scan(isa, &row, &mut Blocks::default()).unwrap_err();
                 assert_eq!(error.index, at);
                 assert_eq!(error.value.to_bits(), bad.to_bits());
             }
         }
         let nothing = Scan { top: None, support: 0 };
-        assert_eq!(scan(isa, &[], &mut Vec::new()).unwrap(), nothing);
-        assert_eq!(scan(isa, &[f32::NEG_INFINITY; 300], &mut Vec::new()).unwrap(), nothing);
+        assert_eq!(scan(isa, &[], &mut Blocks::default()).unwrap(), nothing);
+        assert_eq!(scan(isa, &[f32::NEG_INFINITY; 300], &mut Blocks::default()).unwrap(), nothing);
     }
 }

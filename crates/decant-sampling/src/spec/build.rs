@@ -18,6 +18,7 @@ pub(crate) struct Draft {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Param {
     Number(Schedule),
+    Switch(bool),
     /// An index into the parameter's choices.
     Choice(usize),
 }
@@ -26,6 +27,7 @@ impl Param {
     pub fn text(&self, field: &Field) -> String {
         match self {
             Param::Number(schedule) => schedule.to_string(),
+            Param::Switch(on) => on.to_string(),
             Param::Choice(index) => field.kind.choices().get(*index).copied().unwrap_or_default().to_owned(),
         }
     }
@@ -33,6 +35,7 @@ impl Param {
     pub fn to_value(&self, field: &Field) -> SpecValue {
         match self {
             Param::Number(Schedule::Constant(number)) => SpecValue::Number(*number),
+            Param::Switch(on) => SpecValue::Bool(*on),
             _ => SpecValue::Text(self.text(field)),
         }
     }
@@ -54,6 +57,12 @@ impl Params {
         self
     }
 
+    /// The same with a further parameter, true or false.
+    pub fn switch(mut self, name: &'static str, on: bool) -> Self {
+        self.0.push((name, Param::Switch(on)));
+        self
+    }
+
     pub fn get(&self, name: &str) -> Option<&Param> {
         self.0.iter().find(|(other, _)| *other == name).map(|(_, param)| param)
     }
@@ -63,6 +72,14 @@ impl Params {
         match self.get(name) {
             Some(Param::Number(schedule)) => schedule.clone(),
             other => unreachable!("INFO declares no number {name}: {other:?}"),
+        }
+    }
+
+    /// A switch, by its name in the stage's `INFO`.
+    pub fn is_on(&self, name: &str) -> bool {
+        match self.get(name) {
+            Some(Param::Switch(on)) => *on,
+            other => unreachable!("INFO declares no switch {name}: {other:?}"),
         }
     }
 
@@ -115,6 +132,12 @@ fn read_param(field: &Field, value: Option<SpecValue>, at: At) -> Result<Param, 
             Ok(schedule) => Ok(Param::Number(schedule)),
             Err(fault) if text.contains('(') => Err(fault.at(at)),
             Err(_) => Err(wrong(&SpecValue::Text(text))),
+        },
+        (Kind::Switch, SpecValue::Bool(on)) => Ok(Param::Switch(on)),
+        (Kind::Switch, SpecValue::Text(text)) => match text.trim() {
+            "true" => Ok(Param::Switch(true)),
+            "false" => Ok(Param::Switch(false)),
+            _ => Err(wrong(&SpecValue::Text(text))),
         },
         (Kind::Choice { values }, SpecValue::Text(text)) => match values.iter().position(|known| *known == text.trim())
         {

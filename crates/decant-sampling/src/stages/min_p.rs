@@ -2,8 +2,8 @@
 
 use super::MIN_TOKENS_TO_KEEP;
 use crate::Schedule;
-use crate::catalog::Effect;
 use crate::catalog::{Field, Kind, Range, StageDef, StageInfo};
+use crate::effect::Effect;
 use crate::spec::build::Params;
 use crate::{Ranked, Truncate};
 
@@ -20,10 +20,10 @@ use crate::{Ranked, Truncate};
 /// Token i stays if p_i >= ratio · p_max. ratio in 0..=1; 0 switches the stage off, 1 keeps the top token and its equals.
 ///
 /// # Cost
-/// One threshold search; nothing is sorted as a whole.
+/// Compares logits with one bound, l_max + ln ratio; no exponential at all.
 ///
 /// # Precision
-/// Probabilities and floor are f64.
+/// The bound is f64.
 ///
 /// # Source
 /// Nguyen et al. 2024, arXiv 2407.01082, section 3. Its claims are disputed in arXiv 2506.13681.
@@ -66,8 +66,8 @@ impl StageDef for MinP {
 
 impl Truncate for MinP {
     fn keep(&self, ranked: &mut Ranked<'_>) -> usize {
-        let floor = self.ratio.at(ranked.signals()) * ranked.max_prob();
-        ranked.longest(|prefix| prefix.last_prob() >= floor)
+        let ratio = ranked.value(&self.ratio);
+        ranked.within(-libm::log(ratio))
     }
 
     fn min_tokens_to_keep(&self) -> &Schedule {

@@ -1,8 +1,8 @@
 //! `temp`: temperature.
 
-use crate::Schedule;
-use crate::catalog::Effect;
+use crate::{Ranked, Schedule};
 use crate::catalog::{Field, Kind, Range, StageDef, StageInfo};
+use crate::effect::{Effect, Temper};
 use crate::spec::build::Params;
 
 /// Divides the logits by a temperature.
@@ -55,6 +55,12 @@ impl StageDef for Temp {
     }
 
     fn effect(&self) -> Effect<'_> {
-        Effect::Temperature(&self.t)
+        Effect::Temperature(self)
+    }
+}
+
+impl Temper for Temp {
+    fn temperature(&self, ranked: &mut Ranked<'_>) -> f64 {
+        ranked.value(&self.t)
     }
 }

@@ -2,10 +2,11 @@
 
 use super::MIN_TOKENS_TO_KEEP;
 use crate::Schedule;
-use crate::catalog::Effect;
 use crate::catalog::{Field, Kind, Range, StageDef, StageInfo};
+use crate::effect::Effect;
 use crate::spec::build::Params;
 use crate::{Ranked, Truncate};
+use decant_kernels::rows::Want;
 
 /// Keeps the longest prefix whose entropy stays within a share of the whole distribution's.
 ///
@@ -113,6 +114,10 @@ impl StageDef for TopH {
         Params::numbers(numbers).choice("rule", self.rule as usize)
     }
 
+    fn want(&self) -> Want {
+        Want { first: true, ..Want::default() }
+    }
+
     fn effect(&self) -> Effect<'_> {
         Effect::Truncation(self)
     }
@@ -120,7 +125,7 @@ impl StageDef for TopH {
 
 impl Truncate for TopH {
     fn keep(&self, ranked: &mut Ranked<'_>) -> usize {
-        let alpha = self.alpha.at(ranked.signals());
+        let alpha = ranked.value(&self.alpha);
         if alpha >= 1.0 {
             return ranked.len();
         }
@@ -128,7 +133,7 @@ impl Truncate for TopH {
             let bound = alpha * ranked.entropy();
             return ranked.longest(|prefix| prefix.entropy() <= bound);
         }
-        let n = self.n.count_at(ranked.signals());
+        let n = ranked.count(&self.n);
         let top = ranked.prefix(n);
         // h_k as a share of what `hf` renormalises by, the top n, or of what `ref` does not, everything.
         let whole = if self.rule == TopHRule::Hf { top.mass() } else { 1.0 };

@@ -2,8 +2,8 @@
 
 use super::MIN_TOKENS_TO_KEEP;
 use crate::Schedule;
-use crate::catalog::Effect;
 use crate::catalog::{Field, Kind, Range, StageDef, StageInfo};
+use crate::effect::Effect;
 use crate::spec::build::Params;
 use crate::{Ranked, Truncate};
 
@@ -68,7 +68,7 @@ impl StageDef for TopK {
 
 impl Truncate for TopK {
     fn keep(&self, ranked: &mut Ranked<'_>) -> usize {
-        match self.k.count_at(ranked.signals()) {
+        match ranked.count(&self.k) {
             0 => ranked.len(),
             k => k,
         }

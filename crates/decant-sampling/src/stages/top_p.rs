@@ -2,8 +2,8 @@
 
 use super::MIN_TOKENS_TO_KEEP;
 use crate::Schedule;
-use crate::catalog::Effect;
 use crate::catalog::{Field, Kind, Range, StageDef, StageInfo};
+use crate::effect::Effect;
 use crate::spec::build::Params;
 use crate::{Ranked, Truncate};
 
@@ -63,7 +63,7 @@ impl StageDef for TopP {
 
 impl Truncate for TopP {
     fn keep(&self, ranked: &mut Ranked<'_>) -> usize {
-        match self.p.at(ranked.signals()) {
+        match ranked.value(&self.p) {
             1.0 => ranked.len(),
             p => ranked.shortest(|prefix| prefix.mass() >= p),
         }

@@ -72,7 +72,7 @@ impl Twin {
     /// Runs a whole spec on a row.
     pub fn run(spec: &SamplerSpec, row: &[f32]) -> Self {
         let mut twin = Twin::of(row);
-        let signals = EntropyStats::of(Logits::new(row).unwrap()).signals();
+        let signals = EntropyStats::of(&Logits::new(row).unwrap()).signals();
         for stage in &spec.0 {
             twin.apply(stage, &signals);
         }
