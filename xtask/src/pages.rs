@@ -67,6 +67,10 @@ fn facts(info: &StageInfo) -> String {
     if !info.aliases.is_empty() {
         let _ = writeln!(list, "- also called: {}", info.aliases.join(", "));
     }
+    for field in info.fields.iter().filter(|field| !field.flat.is_empty()) {
+        let _ =
+            writeln!(list, "- `{}` may stand beside the stage in an object, as: {}", field.name, field.flat.join(", "));
+    }
     let _ = writeln!(list, "- keeps the most probable token: {}", yes(info.keeps_argmax));
     let _ = writeln!(list, "- keeps the same tokens at every temperature: {}", yes(info.temperature_invariant));
     let _ = writeln!(list, "- depends on what stages before it dropped: {}", yes(info.order_sensitive));

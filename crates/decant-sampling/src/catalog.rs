@@ -114,6 +114,9 @@ pub struct Field {
     pub name: &'static str,
     /// Other names that mean the same.
     pub aliases: &'static [&'static str],
+    /// Names by which it may stand beside the stages where they have no order (an object, keyword arguments), as
+    /// front-ends send `dry_base` beside `dry_multiplier`. Stages may share one: it then speaks to each that is given.
+    pub flat: &'static [&'static str],
     /// What it is, in a few words.
     pub summary: &'static str,
     /// What it may be.
@@ -121,9 +124,24 @@ pub struct Field {
 }
 
 impl Field {
+    /// A parameter without further names.
+    pub(crate) const fn new(name: &'static str, summary: &'static str, kind: Kind) -> Self {
+        Field { name, aliases: &[], flat: &[], summary, kind }
+    }
+
     /// The main parameter of a stage.
     pub(crate) const fn value(summary: &'static str, kind: Kind) -> Self {
-        Field { name: At::VALUE, aliases: &[], summary, kind }
+        Field::new(At::VALUE, summary, kind)
+    }
+
+    /// The same with [`Field::aliases`].
+    pub(crate) const fn aliases(self, aliases: &'static [&'static str]) -> Self {
+        Field { aliases, ..self }
+    }
+
+    /// The same with [`Field::flat`] names.
+    pub(crate) const fn flat(self, flat: &'static [&'static str]) -> Self {
+        Field { flat, ..self }
     }
 
     /// Name and aliases.
@@ -240,6 +258,12 @@ impl fmt::Display for Range {
 /// Looks a stage up by its name or an alias.
 pub fn find_stage(name: &str) -> Option<&'static StageInfo> {
     catalog().iter().find(|info| info.names().any(|known| known == name))
+}
+
+/// The parameters that go by a flat name, each with its stage; see [`Field::flat`].
+pub(crate) fn find_flat(name: &str) -> impl Iterator<Item = (&'static StageInfo, &'static Field)> {
+    let fields = catalog().iter().flat_map(|info| info.fields.iter().map(move |field| (info, field)));
+    fields.filter(move |(_, field)| field.flat.contains(&name))
 }
 
 /// What a stage's file defines; everything else about stages follows from it.

@@ -3,6 +3,7 @@
 use crate::catalog::{Field, Kind, StageInfo};
 use crate::spec::{At, SamplerSpec, SpecValue};
 use crate::stages::catalog;
+use std::collections::BTreeMap;
 
 impl SamplerSpec {
     /// The JSON Schema (2020-12) of everything that deserialises to a spec: text, list or object. What a schema cannot say
@@ -16,7 +17,7 @@ impl SamplerSpec {
                 "description",
                 "What a sampler does to a row of logits: stages, each on the survivors of those before".into(),
             ),
-            ("anyOf", SpecValue::List(vec![text_form(), list_form(), described(STAGES, "stages in canonical order")])),
+            ("anyOf", SpecValue::List(vec![text_form(), list_form(), object_form()])),
             ("$defs", definitions()),
         ])
     }
@@ -43,11 +44,29 @@ fn list_form() -> SpecValue {
     object([("type", "array".into()), ("description", "stages in the order written".into()), ("items", one)])
 }
 
+fn object_form() -> SpecValue {
+    object([
+        ("type", "object".into()),
+        ("description", "stages in canonical order, and parameters beside their stage".into()),
+        ("properties", SpecValue::object(by_name().chain(by_flat_name()))),
+        ("additionalProperties", false.into()),
+    ])
+}
+
+fn by_name() -> impl Iterator<Item = (&'static str, SpecValue)> {
+    catalog().iter().flat_map(|info| info.names().map(|name| (name, object([reference(info.name)]))))
+}
+
+/// Parameters that may stand beside their stages. Those that share a name are of one kind.
+fn by_flat_name() -> BTreeMap<&'static str, SpecValue> {
+    let fields = catalog().iter().flat_map(|info| info.fields);
+    fields.flat_map(|field| field.flat.iter().map(|&name| (name, parameter(field)))).collect()
+}
+
 fn definitions() -> SpecValue {
-    let by_name = catalog().iter().flat_map(|info| info.names().map(|name| (name, object([reference(info.name)]))));
     let stages = object([
         ("type", "object".into()),
-        ("properties", SpecValue::object(by_name)),
+        ("properties", SpecValue::object(by_name())),
         ("additionalProperties", false.into()),
     ]);
     let number_text = object([
@@ -105,10 +124,6 @@ fn parameter(field: &Field) -> SpecValue {
 
 fn reference(definition: &str) -> (&'static str, SpecValue) {
     ("$ref", format!("#/$defs/{definition}").into())
-}
-
-fn described(definition: &str, description: &str) -> SpecValue {
-    object([reference(definition), ("description", description.into())])
 }
 
 fn object(pairs: impl IntoIterator<Item = (&'static str, SpecValue)>) -> SpecValue {

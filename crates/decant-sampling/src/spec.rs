@@ -34,14 +34,22 @@ use std::str::FromStr;
 pub struct SamplerSpec(pub Vec<Stage>);
 
 impl SamplerSpec {
-    /// A spec from keyword arguments, which have no order: the stages take their canonical one.
+    /// A spec from keyword arguments, which have no order: the stages take their canonical one. A parameter may stand
+    /// beside its stage under a [flat name](Field::flat).
+    ///
+    /// ```
+    /// # use decant_sampling::SamplerSpec;
+    /// let spec = SamplerSpec::from_pairs([("top_p", 0.9), ("temperature", 1.0), ("min_keep", 2.0)])?;
+    /// assert_eq!(spec.to_string(), "temp=1,top_p=0.9:min_tokens_to_keep=2");
+    /// # Ok::<(), decant_sampling::SpecError>(())
+    /// ```
     pub fn from_pairs<K, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self, SpecError>
     where
         K: Into<String>,
         V: Into<SpecValue>,
     {
-        let drafts = pairs.into_iter().map(|(name, value)| Draft::from_pair(name.into(), value.into()));
-        let mut stages = Self::from_drafts(drafts.collect())?.0;
+        let pairs = pairs.into_iter().map(|(name, value)| (name.into(), value.into()));
+        let mut stages = Self::from_drafts(build::gather(pairs)?)?.0;
         stages.sort_by_key(|stage| stage.info().rank);
         match stages.windows(2).find(|pair| pair[0].info().name == pair[1].info().name) {
             Some(pair) => Err(SpecError::Twice { at: At { stage: pair[0].info().name, field: At::VALUE } }),
@@ -119,15 +127,6 @@ impl<'de> Deserialize<'de> for SamplerSpec {
 }
 
 impl Draft {
-    /// `"top_h": 0.4` or `"top_h": {"value": 0.4, "rule": "hf"}`.
-    fn from_pair(name: String, value: SpecValue) -> Self {
-        let fields = match value {
-            SpecValue::Object(fields) => fields,
-            value => vec![(At::VALUE.to_owned(), value)],
-        };
-        Draft { name, fields }
-    }
-
     /// One entry of the list form.
     fn from_item(item: SpecValue) -> Result<Self, SpecError> {
         let expected = "a stage in a list is an object with one key, such as {\"temp\": 1.2}";
@@ -142,14 +141,11 @@ impl Draft {
 }
 
 impl Stage {
-    /// Whether the stage, as it stands, changes nothing: its value is a constant that its definition calls neutral.
+    /// Whether the stage, as it stands, changes nothing: a parameter is a constant that its definition calls neutral.
     pub fn is_neutral(&self) -> bool {
         let params = self.write();
-        let neutral = self.info().value().map_or(&[][..], |field| field.kind.neutral());
-        match params.get(At::VALUE) {
-            Some(Param::Number(value)) => neutral.iter().any(|&off| *value == off.into()),
-            _ => false,
-        }
+        let neutral = |field: &Field| params.get(field.name).is_some_and(|param| param.is_neutral(field));
+        self.info().fields.iter().any(neutral)
     }
 
     /// Whether some parameter follows the model's uncertainty.

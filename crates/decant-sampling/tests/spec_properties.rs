@@ -183,7 +183,7 @@ fn a_megabyte_of_garbage_gets_a_short_answer() {
 #[test]
 fn a_spec_made_by_hand_is_checked_too() {
     use decant_sampling::stages::{Temp, TopP};
-    let top_p = |p: f64| TopP { p: p.into(), min_tokens_to_keep: 1.0.into() };
+    let top_p = |p: f64| TopP { p: p.into(), min_tokens_to_keep: 0.0.into() };
     let spec = |t: f64, p: f64| SamplerSpec(vec![Temp { t: t.into() }.into(), top_p(p).into()]);
     assert_eq!(spec(1.5, 0.9).check(), Ok(()));
     assert_eq!(spec(1.5, 0.9).to_string(), "temp=1.5,top_p=0.9");
@@ -209,6 +209,9 @@ fn keyword_arguments_take_the_canonical_order() {
 #[test]
 fn names_are_unambiguous() {
     let mut names: Vec<&str> = catalog().iter().flat_map(StageInfo::names).collect();
+    for field in catalog().iter().flat_map(|info| info.fields) {
+        assert!(field.flat.iter().all(|flat| !names.contains(flat)), "{:?} name a stage", field.flat);
+    }
     names.sort_unstable();
     assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
     for info in catalog() {

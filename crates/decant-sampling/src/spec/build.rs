@@ -2,7 +2,7 @@
 
 use super::error::{At, SpecError, excerpt, nearest};
 use super::value::SpecValue;
-use crate::catalog::{Field, Kind, StageInfo, find_stage};
+use crate::catalog::{Field, Kind, StageInfo, find_flat, find_stage};
 use crate::schedule::Schedule;
 use crate::stages::{Stage, catalog};
 
@@ -12,6 +12,17 @@ pub(crate) struct Draft {
     pub name: String,
     /// In the order written; the main value goes by the name [`At::VALUE`].
     pub fields: Vec<(String, SpecValue)>,
+}
+
+impl Draft {
+    /// `"top_h": 0.4` or `"top_h": {"value": 0.4, "rule": "hf"}`.
+    pub fn from_pair(name: String, value: SpecValue) -> Self {
+        let fields = match value {
+            SpecValue::Object(fields) => fields,
+            value => vec![(At::VALUE.to_owned(), value)],
+        };
+        Draft { name, fields }
+    }
 }
 
 /// The value of one parameter of a stage.
@@ -30,6 +41,11 @@ impl Param {
             Param::Switch(on) => on.to_string(),
             Param::Choice(index) => field.kind.choices().get(*index).copied().unwrap_or_default().to_owned(),
         }
+    }
+
+    /// Whether it is a constant that makes the stage a no-op.
+    pub fn is_neutral(&self, field: &Field) -> bool {
+        matches!(self, Param::Number(Schedule::Constant(value)) if field.kind.neutral().contains(value))
     }
 
     pub fn to_value(&self, field: &Field) -> SpecValue {
@@ -98,6 +114,38 @@ pub(crate) fn resolve(name: &str) -> Result<&'static StageInfo, SpecError> {
         given: excerpt(name),
         nearest: nearest(name, catalog().iter().flat_map(StageInfo::names)),
     })
+}
+
+/// Gathers stages from pairs without order, where parameters may stand beside their stage under flat names.
+pub(super) fn gather(pairs: impl Iterator<Item = (String, SpecValue)>) -> Result<Vec<Draft>, SpecError> {
+    let is_flat = |name: &str| find_stage(name).is_none() && find_flat(name).next().is_some();
+    let (flat, stages): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| is_flat(name));
+    let mut drafts: Vec<Draft> = stages.into_iter().map(|(name, value)| Draft::from_pair(name, value)).collect();
+    for (name, value) in flat {
+        let mut taken = false;
+        for (info, field) in find_flat(&name) {
+            for draft in drafts.iter_mut().filter(|draft| info.names().any(|known| known == draft.name)) {
+                draft.fields.push((field.name.to_owned(), value.clone()));
+                taken = true;
+            }
+        }
+        if !taken {
+            check_alone(name, value)?;
+        }
+    }
+    Ok(drafts)
+}
+
+/// A parameter whose stage is not there may say no more than what would hold anyway.
+fn check_alone(name: String, value: SpecValue) -> Result<(), SpecError> {
+    for (info, field) in find_flat(&name) {
+        let param = read_param(field, Some(value.clone()), info.at(field))?;
+        if !param.is_neutral(field) && field.kind.default() != Some(param) {
+            let stages = find_flat(&name).map(|(info, _)| info.name).collect();
+            return Err(SpecError::Alone { given: excerpt(&name), stages });
+        }
+    }
+    Ok(())
 }
 
 /// Makes a stage of what was written, and checks it.

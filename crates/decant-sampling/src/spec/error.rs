@@ -36,6 +36,14 @@ pub enum SpecError {
         /// A known name that is nearly the same.
         nearest: Option<&'static str>,
     },
+    /// A parameter stands beside the stages under a flat name, but its own stage is not among them.
+    #[error("{given} is a parameter of {}, which is not given", stages.join(" or "))]
+    Alone {
+        /// The name given.
+        given: String,
+        /// The stages that have such a parameter.
+        stages: Vec<&'static str>,
+    },
     /// A parameter without default is missing.
     #[error("{at} needs a value: {expected}")]
     Missing {

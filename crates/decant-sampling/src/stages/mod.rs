@@ -19,9 +19,10 @@ crate::catalog::stages! {
 }
 
 /// A parameter of every truncation stage: however hard the rule cuts, this many of the tokens it saw stay.
-const MIN_TOKENS_TO_KEEP: Field = Field {
-    name: "min_tokens_to_keep",
-    aliases: &["min_keep"],
-    summary: "how many tokens stay at least",
-    kind: Kind::optional(Range::integers_from(1.0), 1.0),
-};
+const MIN_TOKENS_TO_KEEP: Field = Field::new(
+    "min_tokens_to_keep",
+    "how many tokens stay at least; the first always does",
+    Kind::optional(Range::integers_from(0.0), 0.0),
+)
+.aliases(&["min_keep"])
+.flat(&["min_keep", "min_tokens_to_keep"]);

@@ -79,18 +79,12 @@ impl StageDef for TopH {
         summary: "keeps the longest prefix with entropy within alpha times the whole entropy",
         fields: &[
             Field::value("alpha, the share of the entropy", Kind::required(Range::numbers(0.0, 1.0), &[1.0])),
-            Field {
-                name: "rule",
-                aliases: &[],
-                summary: "whose rule: the paper's, the authors' code's, transformers'",
-                kind: Kind::Choice { values: &["paper", "ref", "hf"] },
-            },
-            Field {
-                name: "n",
-                aliases: &[],
-                summary: "how many tokens ref and hf look at",
-                kind: Kind::optional(Range::integers_from(1.0), 100.0),
-            },
+            Field::new(
+                "rule",
+                "whose rule: the paper's, the authors' code's, transformers'",
+                Kind::Choice { values: &["paper", "ref", "hf"] },
+            ),
+            Field::new("n", "how many tokens ref and hf look at", Kind::optional(Range::integers_from(1.0), 100.0)),
             MIN_TOKENS_TO_KEEP,
         ],
         rank: 20,
