@@ -71,6 +71,7 @@ fn facts(info: &StageInfo) -> String {
         let _ =
             writeln!(list, "- `{}` may stand beside the stage in an object, as: {}", field.name, field.flat.join(", "));
     }
+    let _ = writeln!(list, "- role: {}", info.role.name());
     let _ = writeln!(list, "- keeps the most probable token: {}", yes(info.keeps_argmax));
     let _ = writeln!(list, "- keeps the same tokens at every temperature: {}", yes(info.temperature_invariant));
     let _ = writeln!(list, "- depends on what stages before it dropped: {}", yes(info.order_sensitive));

@@ -89,9 +89,40 @@ pub struct StageInfo {
     pub temperature_invariant: bool,
     /// Whether the tokens it keeps depend on which others the stages before it have dropped.
     pub order_sensitive: bool,
+    /// What it does to a row.
+    pub role: Role,
+    /// Which way its value grows stricter, if whatever survives a stricter value also survives a looser one that stands
+    /// further on, with nothing but truncations between.
+    pub stricter: Option<Stricter>,
+    /// Values that leave the most probable token alone.
+    pub greedy: &'static [f64],
+    /// Whether the rule is meant for logits that no temperature has touched.
+    pub before_temperature: bool,
+    /// Whether it is meant to stand last: it steers by what is drawn, and a stage after it would draw something else.
+    pub last: bool,
 }
 
 impl StageInfo {
+    /// What most stages of a role have in common: a definition ends in `..StageInfo::of(role)` and tells what is its own.
+    pub(crate) const fn of(role: Role) -> Self {
+        StageInfo {
+            name: "",
+            aliases: &[],
+            summary: "",
+            fields: &[],
+            rank: 0,
+            source: "",
+            keeps_argmax: matches!(role, Role::Temperature | Role::Truncation),
+            temperature_invariant: false,
+            order_sensitive: matches!(role, Role::Truncation),
+            role,
+            stricter: None,
+            greedy: &[],
+            before_temperature: false,
+            last: false,
+        }
+    }
+
     /// Name and aliases.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
         [self.name].into_iter().chain(self.aliases.iter().copied())
@@ -105,6 +136,41 @@ impl StageInfo {
     pub(crate) fn at(&self, field: &Field) -> At {
         At { stage: self.name, field: field.name }
     }
+}
+
+/// What a stage does to a row, as far as other stages are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Role {
+    /// Divides all logits by one number.
+    Temperature,
+    /// Drops tokens.
+    Truncation,
+    /// Changes the logits of some tokens, by id: those seen before, those listed.
+    Adjustment,
+    /// Changes all logits, each by its own size.
+    Shaping,
+}
+
+impl Role {
+    /// Its name, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Temperature => "temperature",
+            Role::Truncation => "truncation",
+            Role::Adjustment => "adjustment",
+            Role::Shaping => "shaping",
+        }
+    }
+}
+
+/// Which way the value of a truncation grows stricter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stricter {
+    /// A lower value keeps fewer tokens.
+    Lower,
+    /// A higher value keeps fewer tokens.
+    Higher,
 }
 
 /// A parameter of a stage.

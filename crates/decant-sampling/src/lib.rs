@@ -16,7 +16,7 @@ mod seed;
 mod spec;
 pub mod stages;
 
-pub use catalog::{Field, Kind, Range, StageInfo, find_stage};
+pub use catalog::{Field, Kind, Range, Role, StageInfo, Stricter, find_stage};
 pub use context::{History, Memory};
 pub use decant_kernels::{Isa, IsaName};
 pub use effect::Truncate;

@@ -165,9 +165,7 @@ impl Sampler {
     pub fn pick_batch(batch: &mut [Pick<'_>], scratch: &mut Scratch, steps: &mut Vec<Result<Step, RowError>>) {
         steps.clear();
         steps.extend(
-            batch
-                .iter_mut()
-                .map(|pick| pick.sampler.pick(pick.row, pick.history, pick.coins, pick.memory, scratch)),
+            batch.iter_mut().map(|pick| pick.sampler.pick(pick.row, pick.history, pick.coins, pick.memory, scratch)),
         );
     }
 

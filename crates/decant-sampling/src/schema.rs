@@ -92,6 +92,7 @@ fn stage(info: &StageInfo) -> SpecValue {
         ("description", info.summary.into()),
         ("anyOf", forms.collect()),
         ("x-aliases", info.aliases.iter().copied().collect()),
+        ("x-role", info.role.name().into()),
         ("x-rank", f64::from(info.rank).into()),
         ("x-source", info.source.into()),
         ("x-keeps-argmax", info.keeps_argmax.into()),

@@ -2,7 +2,7 @@
 
 use super::MIN_TOKENS_TO_KEEP;
 use crate::Schedule;
-use crate::catalog::{Field, Kind, Range, StageDef, StageInfo};
+use crate::catalog::{Field, Kind, Range, Role, StageDef, StageInfo, Stricter};
 use crate::effect::Effect;
 use crate::spec::build::Params;
 use crate::{Ranked, Truncate};
@@ -49,6 +49,8 @@ impl StageDef for MinP {
         keeps_argmax: true,
         temperature_invariant: false,
         order_sensitive: false,
+        stricter: Some(Stricter::Higher),
+        ..StageInfo::of(Role::Truncation)
     };
 
     fn read(params: &Params) -> Self {

@@ -1,9 +1,9 @@
 //! `temp`: temperature.
 
-use crate::{Ranked, Schedule};
-use crate::catalog::{Field, Kind, Range, StageDef, StageInfo};
+use crate::catalog::{Field, Kind, Range, Role, StageDef, StageInfo};
 use crate::effect::{Effect, Temper};
 use crate::spec::build::Params;
+use crate::{Ranked, Schedule};
 
 /// Divides the logits by a temperature.
 ///
@@ -44,6 +44,8 @@ impl StageDef for Temp {
         keeps_argmax: true,
         temperature_invariant: false,
         order_sensitive: false,
+        greedy: &[0.0],
+        ..StageInfo::of(Role::Temperature)
     };
 
     fn read(params: &Params) -> Self {

@@ -2,7 +2,7 @@
 
 use super::MIN_TOKENS_TO_KEEP;
 use crate::Schedule;
-use crate::catalog::{Field, Kind, Range, StageDef, StageInfo};
+use crate::catalog::{Field, Kind, Range, Role, StageDef, StageInfo};
 use crate::effect::Effect;
 use crate::spec::build::Params;
 use crate::{Ranked, Truncate};
@@ -92,6 +92,8 @@ impl StageDef for TopH {
         keeps_argmax: true,
         temperature_invariant: false,
         order_sensitive: true,
+        greedy: &[0.0],
+        ..StageInfo::of(Role::Truncation)
     };
 
     fn read(params: &Params) -> Self {

@@ -2,7 +2,7 @@
 
 use super::MIN_TOKENS_TO_KEEP;
 use crate::Schedule;
-use crate::catalog::{Field, Kind, Range, StageDef, StageInfo};
+use crate::catalog::{Field, Kind, Range, Role, StageDef, StageInfo, Stricter};
 use crate::effect::Effect;
 use crate::spec::build::Params;
 use crate::{Ranked, Truncate};
@@ -51,6 +51,9 @@ impl StageDef for TopK {
         keeps_argmax: true,
         temperature_invariant: true,
         order_sensitive: true,
+        stricter: Some(Stricter::Lower),
+        greedy: &[1.0],
+        ..StageInfo::of(Role::Truncation)
     };
 
     fn read(params: &Params) -> Self {
