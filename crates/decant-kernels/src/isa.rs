@@ -11,11 +11,13 @@ pub enum IsaName {
     Scalar,
     /// AVX2 and FMA (x86-64 since about 2013).
     Avx2,
+    /// AVX-512 F, BW, DQ and VL (servers since 2017, Zen 4 and later).
+    Avx512,
 }
 
 impl IsaName {
     /// All tiers, slowest first.
-    pub const ALL: [IsaName; 2] = [IsaName::Scalar, IsaName::Avx2];
+    pub const ALL: [IsaName; 3] = [IsaName::Scalar, IsaName::Avx2, IsaName::Avx512];
 
     fn runs_here(self) -> bool {
         match self {
@@ -27,8 +29,16 @@ impl IsaName {
                     && is_x86_feature_detected!("f16c")
                     && is_x86_feature_detected!("popcnt")
             }
+            #[cfg(target_arch = "x86_64")]
+            IsaName::Avx512 => {
+                IsaName::Avx2.runs_here()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+            }
             #[cfg(not(target_arch = "x86_64"))]
-            IsaName::Avx2 => false,
+            IsaName::Avx2 | IsaName::Avx512 => false,
         }
     }
 }
@@ -38,6 +48,7 @@ impl fmt::Display for IsaName {
         f.write_str(match self {
             IsaName::Scalar => "scalar",
             IsaName::Avx2 => "avx2",
+            IsaName::Avx512 => "avx512",
         })
     }
 }
@@ -49,7 +60,7 @@ impl FromStr for IsaName {
         IsaName::ALL
             .into_iter()
             .find(|name| name.to_string() == s)
-            .ok_or_else(|| format!("unknown instruction set `{s}` (known: scalar, avx2)"))
+            .ok_or_else(|| format!("unknown instruction set `{s}` (known: scalar, avx2, avx512)"))
     }
 }
 

@@ -16,7 +16,9 @@ pub fn gather(
 ) {
     tokens.clear();
     logits.clear();
-    dispatch!(isa => inside(row: &[f32], blocks: &Blocks, window: [f32; 2], tokens: &mut Vec<u32>, logits: &mut Vec<f32>));
+    dispatch!(isa => inside(
+        row: &[f32], blocks: &Blocks, window: [f32; 2], tokens: &mut Vec<u32>, logits: &mut Vec<f32>,
+    ));
 }
 
 #[inline(always)]
@@ -27,15 +29,60 @@ fn inside<L: Lanes>(row: &[f32], blocks: &Blocks, window: [f32; 2], tokens: &mut
         if *max < least || *min > largest {
             continue;
         }
-        for (i, sixteen) in block(row, index, &mut padded).iter().enumerate() {
+        let (block, first) = (block(row, index, &mut padded), (index * BLOCK) as u32);
+        let (mut hits, mut count) = ([0; BLOCK / LANES], 0);
+        for (hits, sixteen) in hits.iter_mut().zip(block) {
             let lanes = L::load(sixteen);
-            let mut hits = lanes.at_least(L::splat(least)) & L::splat(largest).at_least(lanes);
-            while hits != 0 {
-                let lane = hits.trailing_zeros() as usize;
-                tokens.push((index * BLOCK + i * LANES + lane) as u32);
-                logits.push(sixteen[lane]);
-                hits &= hits - 1;
-            }
+            *hits = lanes.at_least(L::splat(least)) & L::splat(largest).at_least(lanes);
+            count += hits.count_ones();
+        }
+        // Few are fetched one by one; many are moved together, without a branch that nobody could foresee.
+        if count <= FEW {
+            fetch(block, first, hits, tokens, logits);
+        } else {
+            compress::<L>(block, first, hits, tokens, logits);
         }
     }
+}
+
+/// Up to so many hits in a block are few.
+const FEW: u32 = 12;
+
+#[inline(always)]
+fn fetch(
+    block: &[[f32; LANES]],
+    first: u32,
+    hits: [u16; BLOCK / LANES],
+    tokens: &mut Vec<u32>,
+    logits: &mut Vec<f32>,
+) {
+    for (i, mut hits) in hits.into_iter().enumerate() {
+        while hits != 0 {
+            let lane = hits.trailing_zeros() as usize;
+            tokens.push(first + (i * LANES + lane) as u32);
+            logits.push(block[i][lane]);
+            hits &= hits - 1;
+        }
+    }
+}
+
+#[inline(always)]
+fn compress<L: Lanes>(
+    block: &[[f32; LANES]],
+    first: u32,
+    hits: [u16; BLOCK / LANES],
+    tokens: &mut Vec<u32>,
+    logits: &mut Vec<f32>,
+) {
+    let (mut found, mut values, mut len) = ([0; BLOCK + LANES], [0.0; BLOCK + LANES], 0);
+    for (i, (hits, sixteen)) in hits.into_iter().zip(block).enumerate() {
+        // Room for all sixteen is left wherever `len` has come to.
+        if let (Some(found), Some(values)) = (found[len..].first_chunk_mut(), values[len..].first_chunk_mut()) {
+            L::compress_indices(hits, first + (i * LANES) as u32, found);
+            L::load(sixteen).compress(hits, values);
+        }
+        len += hits.count_ones() as usize;
+    }
+    tokens.extend_from_slice(&found[..len]);
+    logits.extend_from_slice(&values[..len]);
 }

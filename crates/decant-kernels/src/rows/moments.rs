@@ -104,6 +104,18 @@ fn sums<L: Lanes, const FIRST: bool, const SECOND: bool, const SQUARES: bool>(
     Row { row, blocks, top, beta }: Row<'_>,
     block_sums: &mut Vec<f64>,
 ) -> Moments {
+    // x · 1 is x: where the temperature is 1 the product is left out, for the same bits.
+    match beta == 1.0 {
+        true => sums_at::<L, true, FIRST, SECOND, SQUARES>(Row { row, blocks, top, beta }, block_sums),
+        false => sums_at::<L, false, FIRST, SECOND, SQUARES>(Row { row, blocks, top, beta }, block_sums),
+    }
+}
+
+#[inline(always)]
+fn sums_at<L: Lanes, const ONE: bool, const FIRST: bool, const SECOND: bool, const SQUARES: bool>(
+    Row { row, blocks, top, beta }: Row<'_>,
+    block_sums: &mut Vec<f64>,
+) -> Moments {
     let (top_block, largest) = (top / BLOCK, row[top]);
     let (mut total, mut copy) = ([0.0; 4], [0.0; BLOCK]);
     for (index, least) in blocks.min.iter().enumerate() {
@@ -112,11 +124,11 @@ fn sums<L: Lanes, const FIRST: bool, const SECOND: bool, const SQUARES: bool>(
             let mut without_top = [f32::NEG_INFINITY; BLOCK];
             without_top.as_chunks_mut().0.copy_from_slice(block(row, index, &mut copy));
             without_top[top % BLOCK] = f32::NEG_INFINITY;
-            block_sums_of::<L, false, FIRST, SECOND, SQUARES>(without_top.as_chunks().0, largest, beta)
+            block_sums_of::<L, ONE, false, FIRST, SECOND, SQUARES>(without_top.as_chunks().0, largest, beta)
         } else if (least - largest) * beta >= LOWEST {
-            block_sums_of::<L, true, FIRST, SECOND, SQUARES>(block(row, index, &mut copy), largest, beta)
+            block_sums_of::<L, ONE, true, FIRST, SECOND, SQUARES>(block(row, index, &mut copy), largest, beta)
         } else {
-            block_sums_of::<L, false, FIRST, SECOND, SQUARES>(block(row, index, &mut copy), largest, beta)
+            block_sums_of::<L, ONE, false, FIRST, SECOND, SQUARES>(block(row, index, &mut copy), largest, beta)
         };
         for (total, sum) in total.iter_mut().zip(sums) {
             *total += sum;
@@ -129,7 +141,14 @@ fn sums<L: Lanes, const FIRST: bool, const SECOND: bool, const SQUARES: bool>(
 
 /// The sums of one block. `NORMAL` says that no exponential in it is 0 or subnormal.
 #[inline(always)]
-fn block_sums_of<L: Lanes, const NORMAL: bool, const FIRST: bool, const SECOND: bool, const SQUARES: bool>(
+fn block_sums_of<
+    L: Lanes,
+    const ONE: bool,
+    const NORMAL: bool,
+    const FIRST: bool,
+    const SECOND: bool,
+    const SQUARES: bool,
+>(
     block: &[[f32; LANES]],
     largest: f32,
     beta: f32,
@@ -137,7 +156,10 @@ fn block_sums_of<L: Lanes, const NORMAL: bool, const FIRST: bool, const SECOND: 
     let (largest, beta) = (L::splat(largest), L::splat(beta));
     let [mut mass, mut first, mut second, mut squares] = [L::splat(0.0); 4];
     for sixteen in block {
-        let mut x = L::load(sixteen).sub(largest).mul(beta);
+        let mut x = L::load(sixteen).sub(largest);
+        if !ONE {
+            x = x.mul(beta);
+        }
         let e = if NORMAL {
             exp_of_normal(x)
         } else {

@@ -53,17 +53,17 @@ pub fn scan(isa: Isa, row: &[f32], blocks: &mut Blocks) -> Result<Scan, NotALogi
     Ok(Scan { top, support })
 }
 
-/// Fills `blocks` and counts the logits above -inf; true if something in the row is NaN or +inf (the bounds then mean
+/// Fills `blocks` and counts the logits above -inf; true if something in the row may be NaN or +inf (the bounds then mean
 /// nothing).
 #[inline(always)]
 fn bounds<L: Lanes>(row: &[f32], blocks: &mut Blocks) -> (bool, usize) {
-    let (mut suspicious, mut support, mut padded) = (false, 0, [0.0; BLOCK]);
+    let (mut support, mut padded) = (0, [0.0; BLOCK]);
+    // Two chains, so that one's latency hides behind the other's. Only logits can make a sum that is finite or -inf.
+    let mut sum = [L::splat(0.0); 2];
     for index in 0..row.len().div_ceil(BLOCK) {
         let block = block(row, index, &mut padded);
-        // Two chains, so that one's latency hides behind the other's.
         let mut largest = [L::splat(f32::NEG_INFINITY); 2];
         let mut least = [L::splat(f32::INFINITY); 2];
-        let mut sum = [L::splat(0.0); 2];
         for pair in block.as_chunks::<2>().0 {
             for (i, sixteen) in pair.iter().enumerate() {
                 let logits = L::load(sixteen);
@@ -72,20 +72,22 @@ fn bounds<L: Lanes>(row: &[f32], blocks: &mut Blocks) -> (bool, usize) {
                 sum[i] = sum[i].add(logits);
             }
         }
-        blocks.max.push(largest[0].max(largest[1]).largest());
-        blocks.min.push(least[0].min(least[1]).least());
-        // A finite sum has only finite terms. Any other says nothing yet: then look at every term.
-        if sum[0].add(sum[1]).sum().is_finite() {
-            support += BLOCK;
-        } else {
-            for sixteen in block {
-                let logits = L::load(sixteen);
-                suspicious |= logits.not_below(L::splat(f32::INFINITY)) != 0;
-                support += logits.at_least(L::splat(f32::MIN)).count_ones() as usize;
-            }
-        }
+        let (max, min) = (largest[0].max(largest[1]).largest(), least[0].min(least[1]).least());
+        blocks.max.push(max);
+        blocks.min.push(min);
+        support += if min > f32::NEG_INFINITY { BLOCK } else { allowed::<L>(block) };
     }
-    (suspicious, support)
+    let sum = sum[0].add(sum[1]).sum();
+    (!(sum.is_finite() || sum == f32::NEG_INFINITY), support)
+}
+
+#[inline(always)]
+fn allowed<L: Lanes>(block: &[[f32; LANES]]) -> usize {
+    let mut allowed = 0;
+    for sixteen in block {
+        allowed += L::load(sixteen).at_least(L::splat(f32::MIN)).count_ones() as usize;
+    }
+    allowed
 }
 
 const _: () = assert!(BLOCK.is_multiple_of(2 * LANES));

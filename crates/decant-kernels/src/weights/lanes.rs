@@ -173,3 +173,67 @@ mod avx2 {
         }
     }
 }
+
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    use super::*;
+    use crate::lanes::{Avx2, Avx512};
+    use std::arch::x86_64::*;
+
+    /// A method of the AVX2 tier, its two registers put into one.
+    macro_rules! joined {
+        ($call:expr) => {{
+            let Avx2(low, high) = $call;
+            Avx512::from_halves(low, high)
+        }};
+    }
+
+    // SAFETY: every use is behind an `Isa` that says AVX-512, which includes AVX2, FMA and F16C.
+    unsafe impl WeightLanes for Avx512 {
+        type Bytes = <Avx2 as WeightLanes>::Bytes;
+
+        #[inline(always)]
+        fn load_f32(from: &[u8; 64]) -> Self {
+            // SAFETY: reached only with AVX-512, as everything below; 64 bytes lie behind `from`, unaligned loads.
+            unsafe { Avx512(_mm512_loadu_ps(from.as_ptr().cast())) }
+        }
+        #[inline(always)]
+        fn load_f16(from: &[u8; 32]) -> Self {
+            // SAFETY: see `load_f32`; 32 bytes lie behind `from`.
+            unsafe { Avx512(_mm512_cvtph_ps(_mm256_loadu_si256(from.as_ptr().cast()))) }
+        }
+        #[inline(always)]
+        fn load_bf16(from: &[u8; 32]) -> Self {
+            // SAFETY: see `load_f32`; 32 bytes lie behind `from`.
+            unsafe {
+                let words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.as_ptr().cast()));
+                Avx512(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(words)))
+            }
+        }
+        #[inline(always)]
+        fn load_bytes(blocks: [&[u8; 32]; 2]) -> Self::Bytes {
+            Avx2::load_bytes(blocks)
+        }
+        #[inline(always)]
+        fn dot_fours(w: Self::Bytes, x: Self::Bytes) -> Self {
+            joined!(Avx2::dot_fours(w, x))
+        }
+        #[inline(always)]
+        fn scales(w: [[u8; 2]; 2], x: &[f32; 2]) -> Self {
+            joined!(Avx2::scales(w, x))
+        }
+        #[inline(always)]
+        fn abs(self) -> Self {
+            // SAFETY: see `load_f32`.
+            unsafe { Avx512(_mm512_abs_ps(self.0)) }
+        }
+        #[inline(always)]
+        fn rounded_bytes(self, factor: Self) -> [u8; LANES] {
+            let rounded = self.mul_add(factor, Avx512::splat(ROUND));
+            let mut out = [0; LANES];
+            // SAFETY: see `load_f32`; `out` has room for sixteen bytes. The integer is the low byte of the float.
+            unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(_mm512_castps_si512(rounded.0))) };
+            out
+        }
+    }
+}

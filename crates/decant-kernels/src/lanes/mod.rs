@@ -3,6 +3,16 @@
 //! A tier only says how the sixteen lie in registers, so each lane sees the same operations in the same order on every
 //! machine. Multiply-adds are fused everywhere (IEEE 754 fusedMultiplyAdd), also where the scalar tier must call for it.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::Avx512;
+
 /// How many lanes.
 pub(crate) const LANES: usize = 16;
 
@@ -32,6 +42,10 @@ pub(crate) unsafe trait Lanes: Copy {
     fn scale_by_rounded(self, rounded: Self) -> Self;
     /// Bit i is set where lane i is `>= bound`.
     fn at_least(self, bound: Self) -> u16;
+    /// The lanes whose bits are set in `keep`, in order, at the front of `out`; what lies behind them means nothing.
+    fn compress(self, keep: u16, out: &mut [f32; LANES]);
+    /// `first` plus the index of each bit that is set in `keep`, in order, at the front of `out`, as above.
+    fn compress_indices(keep: u16, first: u32, out: &mut [u32; LANES]);
     /// Bit i is set unless lane i is `< bound`: so also where it is NaN.
     fn not_below(self, bound: Self) -> u16;
     /// The sum of all lanes, in one fixed tree: i with i+8, then i+4, i+2, i+1.
@@ -125,6 +139,22 @@ unsafe impl Lanes for Scalar {
         (0..LANES).fold(0, |bits, i| bits | u16::from(self.0[i] >= bound.0[i]) << i)
     }
     #[inline(always)]
+    fn compress(self, keep: u16, out: &mut [f32; LANES]) {
+        let mut count = 0;
+        for (lane, value) in self.0.into_iter().enumerate() {
+            out[count.min(LANES - 1)] = value;
+            count += usize::from(keep >> lane & 1);
+        }
+    }
+    #[inline(always)]
+    fn compress_indices(keep: u16, first: u32, out: &mut [u32; LANES]) {
+        let mut count = 0;
+        for lane in 0..LANES {
+            out[count.min(LANES - 1)] = first + lane as u32;
+            count += usize::from(keep >> lane & 1);
+        }
+    }
+    #[inline(always)]
     fn not_below(self, bound: Self) -> u16 {
         // The negation is the point: it is true of NaN, as the vector tiers' "not less than, unordered" is.
         #[allow(clippy::neg_cmp_op_on_partial_ord)]
@@ -146,157 +176,6 @@ unsafe impl Lanes for Scalar {
     fn prefetch<T>(_: *const T) {}
 }
 
-#[cfg(target_arch = "x86_64")]
-pub(crate) use avx2::Avx2;
-
-#[cfg(target_arch = "x86_64")]
-mod avx2 {
-    use super::{LANES, Lanes};
-    use std::arch::x86_64::*;
-
-    /// AVX2 and FMA: lanes 0..8 and 8..16.
-    #[derive(Clone, Copy)]
-    pub(crate) struct Avx2(pub(crate) __m256, pub(crate) __m256);
-
-    // Macros, not closures: a closure compiled by itself would not have the caller's instructions.
-
-    /// One instruction on both halves.
-    macro_rules! both {
-        ($op:ident, $a:expr, $b:expr) => {
-            // SAFETY: reached only with AVX2 (see the trait).
-            unsafe { Avx2($op($a.0, $b.0), $op($a.1, $b.1)) }
-        };
-    }
-
-    /// The fixed tree of `Lanes::sum`: `$wide` on eight lanes, then `$narrow` on four, two, one.
-    macro_rules! tree {
-        ($wide:ident, $narrow:ident, $a:expr) => {
-            // SAFETY: reached only with AVX2 (see the trait).
-            unsafe {
-                let eight = $wide($a.0, $a.1);
-                let four = $narrow(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
-                let two = $narrow(four, _mm_movehl_ps(four, four));
-                _mm_cvtss_f32($narrow(two, _mm_shuffle_ps::<1>(two, two)))
-            }
-        };
-    }
-
-    impl Avx2 {
-        #[inline(always)]
-        fn bits(low: __m256, high: __m256) -> u16 {
-            // SAFETY: reached only with AVX2 (see the trait).
-            unsafe { (_mm256_movemask_ps(low) | _mm256_movemask_ps(high) << 8) as u16 }
-        }
-    }
-
-    // SAFETY: every use is behind an `Isa` that says AVX2 and FMA (see `crate::dispatch`).
-    unsafe impl Lanes for Avx2 {
-        #[inline(always)]
-        fn splat(value: f32) -> Self {
-            // SAFETY: reached only with AVX2 (see the trait); so in every method below.
-            let v = unsafe { _mm256_set1_ps(value) };
-            Avx2(v, v)
-        }
-        #[inline(always)]
-        fn load(from: &[f32; LANES]) -> Self {
-            // SAFETY: sixteen floats lie behind `from`; the loads ask for no alignment.
-            unsafe { Avx2(_mm256_loadu_ps(from.as_ptr()), _mm256_loadu_ps(from.as_ptr().add(8))) }
-        }
-        #[inline(always)]
-        fn store(self) -> [f32; LANES] {
-            let mut out = [0.0; LANES];
-            // SAFETY: `out` has room for sixteen floats; the stores ask for no alignment.
-            unsafe {
-                _mm256_storeu_ps(out.as_mut_ptr(), self.0);
-                _mm256_storeu_ps(out.as_mut_ptr().add(8), self.1);
-            }
-            out
-        }
-        #[inline(always)]
-        fn add(self, other: Self) -> Self {
-            both!(_mm256_add_ps, self, other)
-        }
-        #[inline(always)]
-        fn sub(self, other: Self) -> Self {
-            both!(_mm256_sub_ps, self, other)
-        }
-        #[inline(always)]
-        fn mul(self, other: Self) -> Self {
-            both!(_mm256_mul_ps, self, other)
-        }
-        #[inline(always)]
-        fn div(self, other: Self) -> Self {
-            both!(_mm256_div_ps, self, other)
-        }
-        #[inline(always)]
-        fn mul_add(self, factor: Self, term: Self) -> Self {
-            // SAFETY: see `splat`.
-            unsafe { Avx2(_mm256_fmadd_ps(self.0, factor.0, term.0), _mm256_fmadd_ps(self.1, factor.1, term.1)) }
-        }
-        #[inline(always)]
-        fn max(self, other: Self) -> Self {
-            both!(_mm256_max_ps, self, other)
-        }
-        #[inline(always)]
-        fn min(self, other: Self) -> Self {
-            both!(_mm256_min_ps, self, other)
-        }
-        #[inline(always)]
-        fn zero_unless_at_least(self, key: Self, bound: Self) -> Self {
-            // SAFETY: see `splat`.
-            unsafe {
-                Avx2(
-                    _mm256_and_ps(self.0, _mm256_cmp_ps::<_CMP_GE_OQ>(key.0, bound.0)),
-                    _mm256_and_ps(self.1, _mm256_cmp_ps::<_CMP_GE_OQ>(key.1, bound.1)),
-                )
-            }
-        }
-        #[inline(always)]
-        fn scale_by_rounded(self, rounded: Self) -> Self {
-            // SAFETY: see `splat`.
-            unsafe {
-                let low = _mm256_slli_epi32::<23>(_mm256_castps_si256(rounded.0));
-                let high = _mm256_slli_epi32::<23>(_mm256_castps_si256(rounded.1));
-                Avx2(
-                    _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.0), low)),
-                    _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.1), high)),
-                )
-            }
-        }
-        #[inline(always)]
-        fn at_least(self, bound: Self) -> u16 {
-            // SAFETY: see `splat`.
-            unsafe {
-                Self::bits(_mm256_cmp_ps::<_CMP_GE_OQ>(self.0, bound.0), _mm256_cmp_ps::<_CMP_GE_OQ>(self.1, bound.1))
-            }
-        }
-        #[inline(always)]
-        fn not_below(self, bound: Self) -> u16 {
-            // SAFETY: see `splat`.
-            unsafe {
-                Self::bits(_mm256_cmp_ps::<_CMP_NLT_UQ>(self.0, bound.0), _mm256_cmp_ps::<_CMP_NLT_UQ>(self.1, bound.1))
-            }
-        }
-        #[inline(always)]
-        fn sum(self) -> f32 {
-            tree!(_mm256_add_ps, _mm_add_ps, self)
-        }
-        #[inline(always)]
-        fn largest(self) -> f32 {
-            tree!(_mm256_max_ps, _mm_max_ps, self)
-        }
-        #[inline(always)]
-        fn least(self) -> f32 {
-            tree!(_mm256_min_ps, _mm_min_ps, self)
-        }
-        #[inline(always)]
-        fn prefetch<T>(from: *const T) {
-            // SAFETY: a hint, which no address makes fail.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
-        }
-    }
-}
-
 /// `dispatch!(isa => body(args))` runs the generic function `body::<L>` compiled for the tier that `isa` proves.
 macro_rules! dispatch {
     ($isa:expr => $body:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?) => {{
@@ -305,13 +184,21 @@ macro_rules! dispatch {
         fn avx2($($arg: $ty),*) $(-> $ret)? {
             $body::<$crate::lanes::Avx2>($($arg),*)
         }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,popcnt")]
+        fn avx512($($arg: $ty),*) $(-> $ret)? {
+            $body::<$crate::lanes::Avx512>($($arg),*)
+        }
         match $isa.name() {
             $crate::IsaName::Scalar => $body::<$crate::lanes::Scalar>($($arg),*),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an `Isa` of this name exists only where the processor has these features.
             $crate::IsaName::Avx2 => unsafe { avx2($($arg),*) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            $crate::IsaName::Avx512 => unsafe { avx512($($arg),*) },
             #[cfg(not(target_arch = "x86_64"))]
-            $crate::IsaName::Avx2 => unreachable!("no Isa of this name exists here"),
+            _ => unreachable!("no Isa of another name exists here"),
         }
     }};
 }
