@@ -33,7 +33,7 @@ pub fn table(catalog: &[StageInfo], folder: &str) -> String {
     let mut table = String::from("| stage | what it does | value | off at | source |\n|---|---|---|---|---|\n");
     for info in catalog {
         let (name, summary, source) = (info.name, info.summary, info.source);
-        let (value, off) = info.value().map(|field| (field.kind.to_string(), neutral(&field.kind))).unwrap_or_default();
+        let (value, off) = info.value().map(|field| (field.kind.to_string(), neutral(field))).unwrap_or_default();
         let _ = writeln!(table, "| [`{name}`]({folder}/{name}.md) | {summary} | {value} | {off} | {source} |");
     }
     table
@@ -45,7 +45,7 @@ fn parameters(info: &StageInfo) -> String {
         let spelled = |name: &str| if name == At::VALUE { format!("`{}=`", info.name) } else { format!("`:{name}=`") };
         let names: Vec<String> = field.names().map(spelled).collect();
         let (names, summary, kind) = (names.join(" or "), field.summary, field.kind);
-        let _ = writeln!(table, "| {names} | {summary} | {kind} | {} | {} |", default(field), neutral(&kind));
+        let _ = writeln!(table, "| {names} | {summary} | {kind} | {} | {} |", default(field), neutral(field));
     }
     table
 }
@@ -53,12 +53,16 @@ fn parameters(info: &StageInfo) -> String {
 fn default(field: &Field) -> String {
     match field.kind {
         Kind::Number { default, .. } => default.map(|value| value.to_string()).unwrap_or_default(),
+        Kind::Switch { default } => default.to_string(),
         kind => kind.choices().first().copied().unwrap_or_default().to_owned(),
     }
 }
 
-fn neutral(kind: &Kind) -> String {
-    kind.neutral().iter().map(f64::to_string).collect::<Vec<_>>().join(", ")
+fn neutral(field: &Field) -> String {
+    match field.kind {
+        Kind::Switch { .. } if field.name == At::VALUE => "false".to_owned(),
+        kind => kind.neutral().iter().map(f64::to_string).collect::<Vec<_>>().join(", "),
+    }
 }
 
 fn facts(info: &StageInfo) -> String {

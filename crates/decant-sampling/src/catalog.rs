@@ -229,8 +229,11 @@ pub enum Kind {
         /// The value where none is given.
         default: Option<f64>,
     },
-    /// true or false; false is the default.
-    Switch,
+    /// true or false. As the main parameter of a stage it says whether the stage acts at all.
+    Switch {
+        /// What holds where nothing is said.
+        default: bool,
+    },
     /// One of several words; the first is the default.
     Choice {
         /// The words.
@@ -249,18 +252,18 @@ impl Kind {
         Kind::Number { range, neutral: &[], default: Some(default) }
     }
 
-    /// Values that make the stage a no-op.
+    /// Numbers that make the stage a no-op.
     pub fn neutral(&self) -> &'static [f64] {
         match self {
             Kind::Number { neutral, .. } => neutral,
-            Kind::Switch | Kind::Choice { .. } => &[],
+            Kind::Switch { .. } | Kind::Choice { .. } => &[],
         }
     }
 
     /// The words to choose from, if it is a choice.
     pub fn choices(&self) -> &'static [&'static str] {
         match self {
-            Kind::Number { .. } | Kind::Switch => &[],
+            Kind::Number { .. } | Kind::Switch { .. } => &[],
             Kind::Choice { values } => values,
         }
     }
@@ -268,7 +271,7 @@ impl Kind {
     pub(crate) fn default(&self) -> Option<Param> {
         match self {
             Kind::Number { default, .. } => default.map(|value| Param::Number(Schedule::Constant(value))),
-            Kind::Switch => Some(Param::Switch(false)),
+            Kind::Switch { default } => Some(Param::Switch(*default)),
             Kind::Choice { .. } => Some(Param::Choice(0)),
         }
     }
@@ -278,7 +281,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Kind::Number { range, .. } => write!(f, "{range}"),
-            Kind::Switch => f.write_str("true or false"),
+            Kind::Switch { .. } => f.write_str("true or false"),
             Kind::Choice { values } => write!(f, "one of {}", values.join(", ")),
         }
     }

@@ -114,7 +114,7 @@ fn parameter(field: &Field) -> SpecValue {
                 keys.push(("x-neutral", neutral.iter().copied().collect()));
             }
         }
-        Kind::Switch => keys.extend([("type", "boolean".into()), ("default", false.into())]),
+        Kind::Switch { default } => keys.extend([("type", "boolean".into()), ("default", default.into())]),
         Kind::Choice { values } => {
             keys.push(("enum", values.iter().copied().collect()));
             keys.extend(values.first().map(|&first| ("default", first.into())));

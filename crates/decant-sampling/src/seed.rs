@@ -26,6 +26,8 @@ enum Source {
 impl Coins {
     /// The lane of the draw itself.
     pub const DRAW: u32 = 0;
+    /// The lane of a chain's first `xtc`; its nth (from 0) has lane `XTC + n`. Nothing else uses lanes from here on.
+    pub const XTC: u32 = 1 << 31;
 
     /// Coins that show `u` on every lane, so that a test can sweep all of them.
     ///

@@ -163,20 +163,22 @@ impl Stage {
         })
     }
 
-    /// What stands after the stage's name in JSON: the value itself where it tells everything.
+    /// What stands after the stage's name in JSON: the value itself where it tells everything; true where there is
+    /// nothing to tell but the stage's name.
     fn to_value(&self) -> SpecValue {
         match self.told().as_slice() {
+            [] => true.into(),
             [(field, param)] if field.name == At::VALUE => param.to_value(field),
             told => SpecValue::object(told.iter().map(|(field, param)| (field.name, param.to_value(field)))),
         }
     }
 
-    /// The parameters that canonical forms tell: the main value, and whatever is not at its default.
+    /// The parameters that canonical forms tell: whatever is not at its default, so always a main value that has none.
     fn told(&self) -> Vec<(&'static Field, Param)> {
         let params = self.write();
         let told = |field: &'static Field| {
             let param = params.get(field.name)?.clone();
-            (field.name == At::VALUE || field.kind.default().as_ref() != Some(&param)).then_some((field, param))
+            (field.kind.default().as_ref() != Some(&param)).then_some((field, param))
         };
         self.info().fields.iter().filter_map(told).collect()
     }

@@ -43,6 +43,7 @@ fn parameter(field: &'static Field) -> BoxedStrategy<SpecValue> {
     match field.kind {
         Kind::Number { range, .. } => schedule(range).prop_map(|s| s.to_string().into()).boxed(),
         Kind::Choice { values } => select(values).prop_map(SpecValue::from).boxed(),
+        Kind::Switch { .. } => any::<bool>().prop_map(SpecValue::from).boxed(),
         other => panic!("no strategy for {other}"),
     }
 }
@@ -131,6 +132,10 @@ const WORDS: &[&str] = &[
     "top_k",
     "top_p",
     "min_p",
+    "p_less",
+    "norm",
+    "true",
+    "xtc",
     "=",
     "=",
     ":",
@@ -195,6 +200,9 @@ fn neutral_stages_know_it() {
     let neutral =
         |text: &str| text.parse::<SamplerSpec>().unwrap().0.iter().map(|s| s.is_neutral()).collect::<Vec<_>>();
     assert_eq!(neutral("temp=1,top_h=1:rule=hf,top_k=0,top_k=-1,top_p=1,min_p=0"), [true; 6]);
+    assert_eq!(neutral("typical=1,epsilon=0,eta=0,top_n_sigma=0,top_n_sigma=-1"), [true; 5]);
+    assert_eq!(neutral("p_less=false,top_b=1,top_a=0,tfs=1,xtc=0:threshold=0.2"), [true; 5]);
+    assert_eq!(neutral("typical=0,epsilon=1,top_n_sigma=1,p_less,p_less:norm=true,min_k=0,top_b=0,tfs=0,xtc=1"), [false; 9]);
     assert_eq!(neutral("temp=0,top_h=0,top_k=1,top_p=0,min_p=1,temp=by_entropy(0..1->1..1)"), [false; 6]);
 }
 

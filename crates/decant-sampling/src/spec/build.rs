@@ -45,7 +45,11 @@ impl Param {
 
     /// Whether it is a constant that makes the stage a no-op.
     pub fn is_neutral(&self, field: &Field) -> bool {
-        matches!(self, Param::Number(Schedule::Constant(value)) if field.kind.neutral().contains(value))
+        match self {
+            Param::Number(Schedule::Constant(value)) => field.kind.neutral().contains(value),
+            Param::Switch(on) => field.name == At::VALUE && !on,
+            _ => false,
+        }
     }
 
     pub fn to_value(&self, field: &Field) -> SpecValue {
@@ -181,8 +185,8 @@ fn read_param(field: &Field, value: Option<SpecValue>, at: At) -> Result<Param, 
             Err(fault) if text.contains('(') => Err(fault.at(at)),
             Err(_) => Err(wrong(&SpecValue::Text(text))),
         },
-        (Kind::Switch, SpecValue::Bool(on)) => Ok(Param::Switch(on)),
-        (Kind::Switch, SpecValue::Text(text)) => match text.trim() {
+        (Kind::Switch { .. }, SpecValue::Bool(on)) => Ok(Param::Switch(on)),
+        (Kind::Switch { .. }, SpecValue::Text(text)) => match text.trim() {
             "true" => Ok(Param::Switch(true)),
             "false" => Ok(Param::Switch(false)),
             _ => Err(wrong(&SpecValue::Text(text))),

@@ -1,21 +1,42 @@
 //! The stages, one file each: the type, its doc, its definition for the catalog, its rule, its tests.
 
+mod epsilon;
+mod eta;
+mod min_k;
 mod min_p;
+mod p_less;
 mod temp;
+mod tfs;
+mod top_a;
+mod top_b;
 mod top_h;
 mod top_k;
+mod top_n_sigma;
 mod top_p;
+mod typical;
+mod xtc;
 
 pub use top_h::TopHRule;
 
+use crate::Ranked;
 use crate::catalog::{Field, Kind, Range};
 
 crate::catalog::stages! {
+    top_n_sigma::TopNSigma,
+    min_k::MinK,
     temp::Temp,
     top_h::TopH,
     top_k::TopK,
     top_p::TopP,
     min_p::MinP,
+    typical::Typical,
+    epsilon::Epsilon,
+    eta::Eta,
+    p_less::PLess,
+    top_b::TopB,
+    top_a::TopA,
+    tfs::Tfs,
+    xtc::Xtc,
 }
 
 /// A parameter of every truncation stage: however hard the rule cuts, this many of the tokens it saw stay.
@@ -26,3 +47,22 @@ const MIN_TOKENS_TO_KEEP: Field = Field::new(
 )
 .aliases(&["min_keep"])
 .flat(&["min_keep", "min_tokens_to_keep"]);
+
+/// How many survivors have at least this probability; where none has, the top token and its equals.
+fn at_least(ranked: &mut Ranked<'_>, prob: f64) -> usize {
+    let p_max = ranked.max_prob();
+    ranked.within(libm::log(p_max / prob))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Coins, Memory, Sampler, Scratch, TokenId};
+
+    /// The tokens that a spec keeps of a row, ascending, with coins that show 0.5.
+    pub(super) fn kept(spec: &str, row: &[f32]) -> Vec<TokenId> {
+        let sampler = Sampler::new(&spec.parse().unwrap(), row.len()).unwrap();
+        let mut scratch = Scratch::default();
+        sampler.pick(row, &[], Coins::fixed(0.5), &mut Memory::default(), &mut scratch).unwrap();
+        scratch.kept(row).collect()
+    }
+}

@@ -2,7 +2,9 @@
 
 #![allow(dead_code)] // each test file uses its part
 
-use decant_sampling::{EntropyStats, Logits, SamplerSpec, Stage, TokenId, TopHRule};
+mod truncation;
+
+use decant_sampling::{Coins, EntropyStats, Logits, SamplerSpec, Stage, TokenId, TopHRule};
 
 /// A decision closer than this, relatively, may fall either way.
 pub const MARGIN: f64 = 1e-6;
@@ -13,6 +15,11 @@ pub struct Twin {
     pub tokens: Vec<(TokenId, f64)>,
     pub temperature: f64,
     pub kept_mass: f64,
+    /// What the logits have been divided by since they were last given anew.
+    pub cooled_by: f64,
+    pub coins: Coins,
+    /// How many `xtc` stages have been met.
+    xtcs: u32,
     /// The closest decision that any rule took, relative.
     pub margin: f64,
 }
@@ -34,7 +41,15 @@ impl Twin {
         let mut tokens: Vec<(TokenId, f64)> =
             (0..).zip(row).filter(|(_, l)| l.is_finite()).map(|(id, l)| (id, f64::from(*l))).collect();
         tokens.sort_by(|a, b| b.1.partial_cmp(&a.1).unwrap().then(a.0.cmp(&b.0)));
-        Twin { tokens, temperature: 1.0, kept_mass: 1.0, margin: f64::INFINITY }
+        Twin {
+            tokens,
+            temperature: 1.0,
+            kept_mass: 1.0,
+            cooled_by: 1.0,
+            coins: Coins::fixed(0.5),
+            xtcs: 0,
+            margin: f64::INFINITY,
+        }
     }
 
     fn logits(&self) -> Vec<f64> {
@@ -69,9 +84,14 @@ impl Twin {
         self.tokens.truncate(keep);
     }
 
-    /// Runs a whole spec on a row.
+    /// Runs a whole spec on a row, with coins that show 0.5.
     pub fn run(spec: &SamplerSpec, row: &[f32]) -> Self {
-        let mut twin = Twin::of(row);
+        Self::run_with(spec, row, Coins::fixed(0.5))
+    }
+
+    /// Runs a whole spec on a row.
+    pub fn run_with(spec: &SamplerSpec, row: &[f32], coins: Coins) -> Self {
+        let mut twin = Twin { coins, ..Twin::of(row) };
         let signals = EntropyStats::of(&Logits::new(row).unwrap()).signals();
         for stage in &spec.0 {
             twin.apply(stage, &signals);
@@ -97,6 +117,7 @@ impl Twin {
                     self.keep(1, 1.0);
                 } else {
                     self.tokens.iter_mut().for_each(|(_, l)| *l /= t);
+                    self.cooled_by *= t;
                 }
             }
             Stage::TopK(stage) => {
@@ -125,6 +146,16 @@ impl Twin {
                     self.keep(keep, stage.min_tokens_to_keep.at(signals));
                 }
             }
+            Stage::Typical(stage) => self.typical(stage, signals),
+            Stage::Epsilon(stage) => self.epsilon(stage, signals),
+            Stage::Eta(stage) => self.eta(stage, signals),
+            Stage::TopNSigma(stage) => self.top_n_sigma(stage, signals),
+            Stage::PLess(stage) => self.p_less(stage, signals),
+            Stage::MinK(stage) => self.min_k(stage, signals),
+            Stage::TopB(stage) => self.top_b(stage, signals),
+            Stage::TopA(stage) => self.top_a(stage, signals),
+            Stage::Tfs(stage) => self.tfs(stage, signals),
+            Stage::Xtc(stage) => self.xtc(stage, signals),
             other => panic!("the twin does not know {other:?}"),
         }
     }
