@@ -71,6 +71,12 @@ impl FromStr for IsaName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Isa(IsaName);
 
+impl Default for Isa {
+    fn default() -> Self {
+        Isa::best()
+    }
+}
+
 impl Isa {
     /// The fastest tier of this machine.
     pub fn best() -> Self {

@@ -202,7 +202,10 @@ fn neutral_stages_know_it() {
     assert_eq!(neutral("temp=1,top_h=1:rule=hf,top_k=0,top_k=-1,top_p=1,min_p=0"), [true; 6]);
     assert_eq!(neutral("typical=1,epsilon=0,eta=0,top_n_sigma=0,top_n_sigma=-1"), [true; 5]);
     assert_eq!(neutral("p_less=false,top_b=1,top_a=0,tfs=1,xtc=0:threshold=0.2"), [true; 5]);
-    assert_eq!(neutral("typical=0,epsilon=1,top_n_sigma=1,p_less,p_less:norm=true,min_k=0,top_b=0,tfs=0,xtc=1"), [false; 9]);
+    assert_eq!(
+        neutral("typical=0,epsilon=1,top_n_sigma=1,p_less,p_less:norm=true,min_k=0,top_b=0,tfs=0,xtc=1"),
+        [false; 9]
+    );
     assert_eq!(neutral("temp=0,top_h=0,top_k=1,top_p=0,min_p=1,temp=by_entropy(0..1->1..1)"), [false; 6]);
 }
 

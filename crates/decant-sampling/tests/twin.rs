@@ -138,7 +138,8 @@ fn transformers_own_unit_test_passes_under_all_three() {
         for rule in ["paper", "ref", "hf"] {
             let spec = format!("top_h={alpha}:rule={rule}").parse().unwrap();
             let sampler = Sampler::new(&spec, 4).unwrap();
-            let step = sampler.pick(&row, &[], Coins::fixed(0.0), &mut Memory::default(), &mut Scratch::default()).unwrap();
+            let step =
+                sampler.pick(&row, &[], Coins::fixed(0.0), &mut Memory::default(), &mut Scratch::default()).unwrap();
             assert_eq!(step.kept, kept, "{rule}, {p:?}");
         }
     }

@@ -155,14 +155,16 @@ unsafe impl Lanes for Avx2 {
         }
     }
     #[inline(always)]
-    fn compress_indices(keep: u16, first: u32, out: &mut [u32; LANES]) {
+    fn compress_words(words: &[u32; LANES], keep: u16, out: &mut [u32; LANES]) {
         let (low, high) = (usize::from(keep & 0xFF), usize::from(keep >> 8));
-        // SAFETY: as in `compress`.
+        let from = words.as_ptr().cast::<__m256i>();
+        // SAFETY: sixteen words lie behind `from`; otherwise as in `compress`.
         unsafe {
-            let first = first as i32;
-            _mm256_storeu_si256(out.as_mut_ptr().cast(), _mm256_add_epi32(places!(low), _mm256_set1_epi32(first)));
+            let front = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(from), places!(low));
+            _mm256_storeu_si256(out.as_mut_ptr().cast(), front);
             let behind = out.as_mut_ptr().add(low.count_ones() as usize);
-            _mm256_storeu_si256(behind.cast(), _mm256_add_epi32(places!(high), _mm256_set1_epi32(first + 8)));
+            let front = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(from.add(1)), places!(high));
+            _mm256_storeu_si256(behind.cast(), front);
         }
     }
     #[inline(always)]

@@ -115,12 +115,11 @@ unsafe impl Lanes for Avx512 {
         unsafe { _mm512_storeu_ps(out.as_mut_ptr(), _mm512_maskz_compress_ps(keep, self.0)) }
     }
     #[inline(always)]
-    fn compress_indices(keep: u16, first: u32, out: &mut [u32; LANES]) {
-        // SAFETY: see `splat`; `out` has room for sixteen indices.
+    fn compress_words(words: &[u32; LANES], keep: u16, out: &mut [u32; LANES]) {
+        // SAFETY: see `splat`; `words` has and `out` has room for sixteen.
         unsafe {
-            let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-            let indices = _mm512_add_epi32(lanes, _mm512_set1_epi32(first as i32));
-            _mm512_storeu_si512(out.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(keep, indices));
+            let words = _mm512_loadu_si512(words.as_ptr().cast());
+            _mm512_storeu_si512(out.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(keep, words));
         }
     }
     #[inline(always)]

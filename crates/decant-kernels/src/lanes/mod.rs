@@ -44,8 +44,8 @@ pub(crate) unsafe trait Lanes: Copy {
     fn at_least(self, bound: Self) -> u16;
     /// The lanes whose bits are set in `keep`, in order, at the front of `out`; what lies behind them means nothing.
     fn compress(self, keep: u16, out: &mut [f32; LANES]);
-    /// `first` plus the index of each bit that is set in `keep`, in order, at the front of `out`, as above.
-    fn compress_indices(keep: u16, first: u32, out: &mut [u32; LANES]);
+    /// The same of sixteen words.
+    fn compress_words(words: &[u32; LANES], keep: u16, out: &mut [u32; LANES]);
     /// Bit i is set unless lane i is `< bound`: so also where it is NaN.
     fn not_below(self, bound: Self) -> u16;
     /// The sum of all lanes, in one fixed tree: i with i+8, then i+4, i+2, i+1.
@@ -81,6 +81,15 @@ impl Scalar {
             }
         }
         lanes[0]
+    }
+}
+
+#[inline(always)]
+fn compress<T: Copy>(lanes: [T; LANES], keep: u16, out: &mut [T; LANES]) {
+    let mut count = 0;
+    for (i, lane) in lanes.into_iter().enumerate() {
+        out[count.min(LANES - 1)] = lane;
+        count += usize::from(keep >> i & 1);
     }
 }
 
@@ -140,19 +149,11 @@ unsafe impl Lanes for Scalar {
     }
     #[inline(always)]
     fn compress(self, keep: u16, out: &mut [f32; LANES]) {
-        let mut count = 0;
-        for (lane, value) in self.0.into_iter().enumerate() {
-            out[count.min(LANES - 1)] = value;
-            count += usize::from(keep >> lane & 1);
-        }
+        compress(self.0, keep, out);
     }
     #[inline(always)]
-    fn compress_indices(keep: u16, first: u32, out: &mut [u32; LANES]) {
-        let mut count = 0;
-        for lane in 0..LANES {
-            out[count.min(LANES - 1)] = first + lane as u32;
-            count += usize::from(keep >> lane & 1);
-        }
+    fn compress_words(words: &[u32; LANES], keep: u16, out: &mut [u32; LANES]) {
+        compress(*words, keep, out);
     }
     #[inline(always)]
     fn not_below(self, bound: Self) -> u16 {

@@ -6,14 +6,7 @@ use crate::lanes::{LANES, Lanes, dispatch};
 
 /// Puts every token whose logit lies in the window (from least to largest, ends included) into `tokens` and its logit
 /// into `logits` (both cleared first), in token order. Blocks that lie wholly outside are not read.
-pub fn gather(
-    isa: Isa,
-    row: &[f32],
-    blocks: &Blocks,
-    window: [f32; 2],
-    tokens: &mut Vec<u32>,
-    logits: &mut Vec<f32>,
-) {
+pub fn gather(isa: Isa, row: &[f32], blocks: &Blocks, window: [f32; 2], tokens: &mut Vec<u32>, logits: &mut Vec<f32>) {
     tokens.clear();
     logits.clear();
     dispatch!(isa => inside(
@@ -49,13 +42,7 @@ fn inside<L: Lanes>(row: &[f32], blocks: &Blocks, window: [f32; 2], tokens: &mut
 const FEW: u32 = 12;
 
 #[inline(always)]
-fn fetch(
-    block: &[[f32; LANES]],
-    first: u32,
-    hits: [u16; BLOCK / LANES],
-    tokens: &mut Vec<u32>,
-    logits: &mut Vec<f32>,
-) {
+fn fetch(block: &[[f32; LANES]], first: u32, hits: [u16; BLOCK / LANES], tokens: &mut Vec<u32>, logits: &mut Vec<f32>) {
     for (i, mut hits) in hits.into_iter().enumerate() {
         while hits != 0 {
             let lane = hits.trailing_zeros() as usize;
@@ -78,7 +65,8 @@ fn compress<L: Lanes>(
     for (i, (hits, sixteen)) in hits.into_iter().zip(block).enumerate() {
         // Room for all sixteen is left wherever `len` has come to.
         if let (Some(found), Some(values)) = (found[len..].first_chunk_mut(), values[len..].first_chunk_mut()) {
-            L::compress_indices(hits, first + (i * LANES) as u32, found);
+            let tokens = std::array::from_fn(|lane| first + (i * LANES + lane) as u32);
+            L::compress_words(&tokens, hits, found);
             L::load(sixteen).compress(hits, values);
         }
         len += hits.count_ones() as usize;

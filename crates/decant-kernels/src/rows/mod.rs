@@ -5,18 +5,18 @@
 
 mod exp;
 mod gather;
+mod list;
 mod moments;
 mod scan;
 #[cfg(test)]
 mod tests;
-mod weights;
 
 pub use exp::exp;
 pub(crate) use exp::exp_lanes;
 pub use gather::gather;
+pub use list::{List, ListSums, list_sums, places, retain, weights};
 pub use moments::{Moments, Want, moments};
 pub use scan::{Blocks, NotALogit, Scan, scan};
-pub use weights::weights;
 
 use crate::lanes::LANES;
 

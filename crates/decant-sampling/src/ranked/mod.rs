@@ -15,9 +15,10 @@ use crate::entropy::Sums;
 use crate::logits::Bounds;
 use crate::{EntropyStats, Isa, RowError, Schedule, Signals, TokenId};
 use decant_kernels::rows::{self, Blocks, Want};
+use order::EVERYTHING;
 use order::Order;
-use pool::Pool;
-use search::Entry;
+use pool::{About, Pool};
+use search::{Cut, Entry};
 
 /// Buffers of [`Ranked`], kept from row to row.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +34,9 @@ pub(crate) struct Buffers {
     block_order: Vec<f32>,
     pool: Pool,
     reach: Reach,
-    /// The pool again, put in order of rank as far as was asked.
+    /// Some of the pool's places.
+    places: Vec<u32>,
+    /// Some of the pool's tokens, put in order of rank as far as was asked.
     order: Vec<Entry>,
     /// What learning stages found, and rows that have changed since they did.
     found: Vec<rewrite::Found>,
@@ -112,8 +115,8 @@ pub struct Ranked<'s> {
     sums: Option<Sums>,
     /// Σe^2x of the same.
     squares: f64,
-    /// `buffers.order[..parted]` are the first `parted` survivors, unless 0.
-    parted: usize,
+    /// The cut that was found last, for these survivors in this order.
+    known: Option<Cut>,
     buffers: &'s mut Buffers,
 }
 
@@ -141,7 +144,7 @@ impl<'s> Ranked<'s> {
             order: Order::Probability,
             sums: None,
             squares: 0.0,
-            parted: 0,
+            known: None,
             buffers,
         })
     }
@@ -300,12 +303,14 @@ impl<'s> Ranked<'s> {
             return sums;
         }
         let sums = if self.buffers.reach == Reach::Whole {
-            self.squares = self.squares_of_pool();
-            self.sums_of_pool()
+            let whole = self.buffers.pool.sums(EVERYTHING);
+            self.squares = whole.squares;
+            whole.sums
         } else {
             let Buffers { row, rewritten, blocks, block_sums, .. } = &mut *self.buffers;
             let row = if *rewritten { row } else { self.given };
-            let moments = rows::moments(self.isa, row, blocks, self.top as usize, self.beta as f32, self.want, block_sums);
+            let moments =
+                rows::moments(self.isa, row, blocks, self.top as usize, self.beta as f32, self.want, block_sums);
             self.squares = moments.squares;
             Sums { top: true, rest: moments.mass, first: moments.first }
         };
@@ -328,11 +333,15 @@ impl<'s> Ranked<'s> {
         self.beta == 1.0 && self.buffers.is_untouched()
     }
 
+    fn about(&self) -> About {
+        About { isa: self.isa, top: self.top, top_logit: self.top_of_row(), beta: self.beta as f32 }
+    }
+
     /// After the temperature has changed.
     fn forget_weights(&mut self) {
-        (self.sums, self.parted) = (None, 0);
+        (self.sums, self.known) = (None, None);
         match self.buffers.reach {
-            Reach::Whole => self.buffers.pool.weigh(self.isa, self.top_of_row(), self.beta as f32),
+            Reach::Whole => self.buffers.pool.weigh(self.about()),
             _ => self.buffers.reach = Reach::Nothing,
         }
     }

@@ -1,15 +1,40 @@
 //! Survivors in a list of their own.
 
+use super::order::EVERYTHING;
 use crate::TokenId;
-use decant_kernels::{Isa, rows};
+use crate::entropy::Sums;
+use decant_kernels::Isa;
+use decant_kernels::rows::{self, Blocks, List};
 
-/// Tokens in token order, each with its logit and its weight beside the top token's 1.
+/// Tokens in token order, each with its logit and its weight.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pool {
     pub(super) tokens: Vec<TokenId>,
     pub(super) logits: Vec<f32>,
-    /// e^x with x = beta (l - l\[top\]).
+    /// e^x with x = beta (l - l\[top\]), but 0 for the top token: its 1 is kept apart, as in [`Sums`].
     pub(super) weights: Vec<f32>,
+    /// Each block's share of the weights that were summed last.
+    pub(super) block_sums: Vec<f64>,
+    /// About which token the weights are, at which temperature.
+    about: About,
+}
+
+/// What weights are relative to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct About {
+    pub(super) isa: Isa,
+    pub(super) top: TokenId,
+    pub(super) top_logit: f32,
+    pub(super) beta: f32,
+}
+
+/// Some tokens of a list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) len: usize,
+    pub(super) sums: Sums,
+    /// Σ weight², without the top token's 1.
+    pub(super) squares: f64,
 }
 
 impl Pool {
@@ -18,13 +43,56 @@ impl Pool {
     }
 
     /// Fills the list with the row's tokens whose logits lie in the window.
-    pub(super) fn gather(&mut self, isa: Isa, row: &[f32], blocks: &rows::Blocks, window: [f32; 2]) {
-        rows::gather(isa, row, blocks, window, &mut self.tokens, &mut self.logits);
+    pub(super) fn gather(&mut self, row: &[f32], blocks: &Blocks, window: [f32; 2], about: About) {
+        rows::gather(about.isa, row, blocks, window, &mut self.tokens, &mut self.logits);
+        self.weigh(about);
     }
 
-    /// Weighs every token again.
-    pub(super) fn weigh(&mut self, isa: Isa, top: f32, beta: f32) {
-        rows::weights(isa, &self.logits, top, beta, &mut self.weights);
+    /// Makes one token the list.
+    pub(super) fn only(&mut self, about: About) {
+        (self.tokens.clear(), self.logits.clear());
+        self.tokens.push(about.top);
+        self.logits.push(about.top_logit);
+        self.weigh(about);
+    }
+
+    /// Weighs every token anew.
+    pub(super) fn weigh(&mut self, about: About) {
+        self.about = about;
+        rows::weights(about.isa, &self.logits, about.top_logit, about.beta, &mut self.weights);
+        if let Some(top) = self.place_of_top() {
+            self.weights[top] = 0.0;
+        }
+    }
+
+    /// Where the top token stands, if it is in the list.
+    pub(super) fn place_of_top(&self) -> Option<usize> {
+        self.tokens.binary_search(&self.about.top).ok()
+    }
+
+    pub(super) fn get(&self, place: usize) -> (TokenId, f32, f32) {
+        (self.tokens[place], self.logits[place], self.weights[place])
+    }
+
+    /// The sums of the tokens whose logits lie in the window.
+    pub(super) fn sums(&mut self, window: [f32; 2]) -> Part {
+        let About { isa, top_logit, beta, .. } = self.about;
+        let list = List { logits: &self.logits, weights: &self.weights };
+        let sums = rows::list_sums(isa, list, window, top_logit, beta, &mut self.block_sums);
+        let top = window[0] <= top_logit && top_logit <= window[1] && self.place_of_top().is_some();
+        Part { len: sums.len, sums: Sums { top, rest: sums.mass, first: sums.first }, squares: sums.squares }
+    }
+
+    /// Where the tokens stand whose logits lie in `outer` but not in `inner`.
+    pub(super) fn places(&self, outer: [f32; 2], inner: Option<[f32; 2]>, places: &mut Vec<u32>) {
+        rows::places(self.about.isa, &self.logits, outer, inner, places);
+    }
+
+    /// Keeps the tokens whose logits lie in the window.
+    pub(super) fn retain_window(&mut self, window: [f32; 2]) {
+        if window != EVERYTHING {
+            rows::retain(self.about.isa, window, &mut self.tokens, &mut self.logits, &mut self.weights);
+        }
     }
 
     /// Keeps the tokens that `stays` says yes to.

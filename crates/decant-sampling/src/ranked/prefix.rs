@@ -7,13 +7,16 @@ use crate::entropy::Sums;
 pub struct Prefix {
     pub(super) len: usize,
     pub(super) sums: Sums,
-    /// Σ weight of all survivors.
+    /// Σ weight of all survivors; NaN where nobody asked for it.
     pub(super) total: f64,
-    /// The least weight in it.
-    pub(super) least: f64,
 }
 
 impl Prefix {
+    /// k = 0 of survivors that weigh `total`.
+    pub(super) fn empty(total: f64) -> Self {
+        Prefix { len: 0, sums: Sums::default(), total }
+    }
+
     /// k.
     pub fn len(&self) -> usize {
         self.len
@@ -39,10 +42,5 @@ impl Prefix {
     pub fn partial_entropy(&self, whole: f64) -> f64 {
         let share = self.mass() / whole;
         share * (self.entropy() - libm::log(share))
-    }
-
-    /// The least probability among the k, as a share of all survivors': that of the k-th token.
-    pub fn last_prob(&self) -> f64 {
-        self.least / self.total
     }
 }

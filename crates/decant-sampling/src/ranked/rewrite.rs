@@ -70,14 +70,15 @@ impl Ranked<'_> {
         let Buffers { row, blocks, .. } = &mut *self.buffers;
         let Bounds { top, support } = Bounds::of(row, self.isa, blocks)?;
         (self.top, self.len, self.order) = (top, support as usize, Order::Probability);
-        (self.sums, self.parted, self.buffers.reach) = (None, 0, Reach::Nothing);
+        (self.sums, self.known, self.buffers.reach) = (None, None, Reach::Nothing);
         Ok(())
     }
 
     /// After the top token has been dropped.
     pub(super) fn find_top(&mut self) {
         let pool = &self.buffers.pool;
-        let best = pool.logits.iter().zip(&pool.tokens).min_by_key(|(logit, token)| Order::Probability.key(**logit, **token));
+        let best =
+            pool.logits.iter().zip(&pool.tokens).min_by_key(|(logit, token)| Order::Probability.key(**logit, **token));
         self.top = best.map_or(self.top, |(_, token)| *token);
         self.forget_weights();
     }
@@ -125,5 +126,9 @@ impl Buffers {
 
 /// The nearest logit: +inf is none.
 fn to_logit(value: f64) -> f32 {
-    if value == f64::NEG_INFINITY { f32::NEG_INFINITY } else { value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32 }
+    if value == f64::NEG_INFINITY {
+        f32::NEG_INFINITY
+    } else {
+        value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
+    }
 }

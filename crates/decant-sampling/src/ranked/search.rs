@@ -1,15 +1,21 @@
-//! Where a prefix rule cuts.
+//! Where a rule cuts: candidates are gathered as deep as the rule reaches, the cut is bracketed by sums over them, and
+//! the few between are put in order.
 
-use super::order::Order;
+use super::order::{EVERYTHING, Order, least_from};
 use super::{Buffers, Prefix, Ranked, Reach};
 use crate::TokenId;
-use crate::entropy::Sums;
 
-/// How many tokens the first gather is to find at least.
+/// How many tokens the first gather is to find at least, unless more are sure to be needed.
 const FIRST_GATHER: usize = 32;
+
+/// Above so many candidates the cut is first bracketed by sums over the list.
+const MANY: usize = 512;
 
 /// Up to so many entries are sorted outright.
 const SMALL: usize = 16;
+
+/// A rule's question about a prefix: does the cut lie farther on?
+type Within<'a> = &'a mut dyn FnMut(&Prefix) -> bool;
 
 /// A survivor on its way into order.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +24,7 @@ pub(super) struct Entry {
     key: u64,
     /// beta (l - l\[top\]) <= 0.
     x: f32,
-    /// e^x.
+    /// e^x; 0 for the top token.
     weight: f32,
 }
 
@@ -28,22 +34,28 @@ impl Entry {
     }
 }
 
+/// Where a search ended: the first `len` survivors are those with keys up to `last`, and the one after them, where that
+/// is known, has the key `next`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    len: usize,
+    last: u64,
+    next: Option<u64>,
+}
+
 impl Ranked<'_> {
     /// The first `len` survivors as one prefix; `len` is at least 1 and cut to what there is.
     pub fn prefix(&mut self, len: usize) -> Prefix {
-        let len = len.clamp(1, self.len);
-        self.part(len);
-        let nothing = self.nothing();
-        self.extend(nothing, &self.buffers.order[..len])
+        let nothing = Prefix::empty(self.sums().weight());
+        self.put_in_order(len);
+        self.extend(nothing, &self.buffers.order)
     }
 
     /// The logits of the first `len` survivors (or all, if there are fewer) at the temperature so far, falling.
     pub fn falling(&mut self, len: usize) -> impl ExactSizeIterator<Item = f64> + use<'_> {
-        let len = len.clamp(1, self.len);
-        self.part(len);
-        self.buffers.order[..len].sort_unstable_by_key(|entry| entry.key);
+        self.put_in_order(len);
         let (row, beta) = (self.row(), self.beta);
-        self.buffers.order[..len].iter().map(move |entry| beta * f64::from(row[entry.token() as usize]))
+        self.buffers.order.iter().map(move |entry| beta * f64::from(row[entry.token() as usize]))
     }
 
     /// Drops all but the first `keep` survivors.
@@ -51,22 +63,30 @@ impl Ranked<'_> {
         if keep >= self.len {
             return;
         }
-        self.part(keep);
-        let order = self.order;
-        if keep < self.buffers.pool.len() {
-            let last = self.buffers.order[..keep].iter().map(|entry| entry.key).max().unwrap_or(u64::MAX);
-            self.buffers.pool.retain(|logit, token| order.key(logit, token) <= last);
+        let (order, about) = (self.order, self.about());
+        if keep == 1 && order == Order::Probability {
+            self.buffers.pool.only(about);
+        } else {
+            let last = self.last_of(keep);
+            let pool = &mut self.buffers.pool;
+            if keep < pool.len() {
+                pool.retain_window(order.window_to(about.top_logit, last));
+            }
+            // Of the last one's equals only the lower ids stay.
+            if keep < pool.len() {
+                pool.retain(|logit, token| order.key(logit, token) <= last);
+            }
         }
         self.buffers.reach = Reach::Whole;
-        (self.len, self.parted, self.sums) = (keep, 0, None);
-        if !self.buffers.pool.tokens.contains(&self.top) {
+        (self.len, self.known, self.sums) = (self.buffers.pool.len(), None, None);
+        if self.buffers.pool.place_of_top().is_none() {
             self.find_top();
         }
     }
 
     /// Ranks the survivors otherwise from now on.
     pub(super) fn set_order(&mut self, order: Order) {
-        (self.order, self.parted) = (order, 0);
+        (self.order, self.known) = (order, None);
         if self.buffers.reach != Reach::Whole {
             self.buffers.reach = Reach::Nothing;
         }
@@ -74,147 +94,209 @@ impl Ranked<'_> {
 
     /// How many survivors have at least this logit (without temperature), and at least 1. Leaves them in the pool.
     pub(super) fn count_from(&mut self, logit: f64) -> usize {
-        if self.buffers.reach == Reach::Whole {
-            let reached = |other: &&f32| f64::from(**other) >= logit;
-            return self.buffers.pool.logits.iter().filter(reached).count().max(1);
-        }
         if logit <= f64::from(f32::MIN) {
             return self.len;
         }
-        // The least f32 that is no less.
-        let bound = logit as f32;
-        let bound = if f64::from(bound) < logit { bound.next_up() } else { bound };
-        self.gather([bound, f32::MAX]);
-        self.buffers.reach = Reach::Within(f64::from(self.top_of_row()) - f64::from(bound));
-        self.buffers.pool.len()
+        let bound = least_from(logit);
+        let window = [bound, f32::MAX];
+        let len = if self.buffers.reach == Reach::Whole {
+            self.buffers.pool.sums(window).len
+        } else {
+            self.gather(window);
+            self.buffers.reach = Reach::Within(self.order.reach(self.top_of_row(), bound));
+            self.buffers.pool.len()
+        };
+        self.known = Some(Cut { len, last: self.order.key(bound, TokenId::MAX), next: None });
+        len.max(1)
     }
 
     /// How many survivors the longest prefix has that `within` holds for: 0 if it fails for the first alone.
-    /// Leaves those first in `order`.
     pub(super) fn search(&mut self, mut within: impl FnMut(&Prefix) -> bool) -> usize {
         self.sums();
-        self.deepen_while(&mut within);
+        self.find(FIRST_GATHER, &mut within).len
+    }
+
+    /// The key of the `len`-th survivor.
+    fn last_of(&mut self, len: usize) -> u64 {
+        match self.known {
+            Some(Cut { len: found, last, .. }) if found == len => last,
+            Some(Cut { len: found, next: Some(next), .. }) if found + 1 == len => next,
+            _ => self.find(len.max(FIRST_GATHER), &mut |prefix| prefix.len() <= len).last,
+        }
+    }
+
+    /// Lists the first `len` survivors in order of rank.
+    fn put_in_order(&mut self, len: usize) {
+        let (order, last) = (self.order, self.last_of(len.clamp(1, self.len)));
+        self.list(order.window_to(self.top_of_row(), last), None);
+        self.buffers.order.retain(|entry| entry.key <= last);
+        self.buffers.order.sort_unstable_by_key(|entry| entry.key);
+    }
+
+    /// Finds the end of the longest prefix that `within` holds for, looking at `expected` tokens first.
+    fn find(&mut self, expected: usize, within: Within<'_>) -> Cut {
+        self.deepen_while(expected, within);
+        let (base, inner, outer) = self.bracket(within);
+        self.list(outer, inner);
         let mut entries = std::mem::take(&mut self.buffers.order);
-        self.list(&mut entries);
-        let (mut low, mut high, mut base) = (0, entries.len(), self.nothing());
-        // The first `low` are in and make up `base`; those from `high` on are out. Halve what lies between.
+        let cut = self.select(base, &mut entries, within);
+        self.buffers.order = entries;
+        self.known = Some(cut);
+        cut
+    }
+
+    /// Narrows the pool to a part that holds the cut: what lies before it as one prefix, the window of that prefix, and
+    /// the window to look in.
+    fn bracket(&mut self, within: Within<'_>) -> ((Prefix, u64), Option<[f32; 2]>, [f32; 2]) {
+        let (mut base, mut inner, mut outer) = ((self.nothing(), 0), None, EVERYTHING);
+        if self.buffers.pool.len() <= MANY {
+            return (base, inner, outer);
+        }
+        let (order, top) = (self.order, self.top_of_row());
+        let logits = &self.buffers.pool.logits;
+        let mut marks: [f32; 64] = std::array::from_fn(|i| logits[(2 * i + 1) * logits.len() / 128]);
+        marks.sort_unstable_by_key(|logit| order.key(*logit, 0));
+        let (mut low, mut high) = (0, marks.len());
+        while low < high {
+            let middle = (low + high) / 2;
+            let last = order.key(marks[middle], TokenId::MAX);
+            let window = order.window_to(top, last);
+            let prefix = self.prefix_inside(window);
+            if within(&prefix) {
+                (base, inner, low) = ((prefix, last), Some(window), middle + 1);
+            } else {
+                (outer, high) = (window, middle);
+            }
+        }
+        (base, inner, outer)
+    }
+
+    /// Where the longest prefix ends that begins with `base` and goes on with entries not yet in order.
+    fn select(&self, (mut base, mut last): (Prefix, u64), entries: &mut [Entry], within: Within<'_>) -> Cut {
+        let (mut low, mut high) = (0, entries.len());
+        // The first `low` are in and belong to `base`; those from `high` on are out. Halve what lies between.
         while high - low > SMALL {
             let pivot = low + partition(&mut entries[low..high]);
             let next = self.extend(base, &entries[low..=pivot]);
             if within(&next) {
-                (low, base) = (pivot + 1, next);
+                (low, base, last) = (pivot + 1, next, entries[pivot].key);
             } else {
                 high = pivot;
             }
         }
         entries[low..high].sort_unstable_by_key(|entry| entry.key);
         while low < high {
-            base = self.extend(base, &entries[low..=low]);
-            if !within(&base) {
+            let next = self.extend(base, &entries[low..=low]);
+            if !within(&next) {
                 break;
             }
+            (base, last) = (next, entries[low].key);
             low += 1;
         }
-        self.parted = low;
-        self.buffers.order = entries;
-        low
+        // Whatever stands there was put there by its rank.
+        Cut { len: base.len, last, next: entries.get(low).map(|entry| entry.key) }
     }
 
-    pub(super) fn sums_of_pool(&self) -> Sums {
-        let pool = &self.buffers.pool;
-        let (top, beta) = (self.top_of_row(), self.beta as f32);
-        let mut sums = Sums::default();
-        for ((token, logit), weight) in pool.tokens.iter().zip(&pool.logits).zip(&pool.weights) {
-            match *token == self.top {
-                true => sums.top = true,
-                false => sums.push((logit - top) * beta, *weight),
+    /// Deepens the pool until it holds the end of the longest prefix that `within` holds for.
+    fn deepen_while(&mut self, expected: usize, within: Within<'_>) {
+        let mut attempt = 0;
+        if self.buffers.reach == Reach::Nothing && self.order == Order::Probability {
+            let reach = self.nth_block_max(expected);
+            self.gather_to(reach);
+        }
+        while self.buffers.reach != Reach::Whole && (self.buffers.reach == Reach::Nothing || within(&self.whole_pool()))
+        {
+            attempt += 1;
+            let blocks = self.buffers.blocks.max.len();
+            let few = self.order == Order::Probability && attempt == 1 && 8 * expected <= blocks;
+            let reach = if few { self.nth_block_max(4 * expected) } else { self.estimate(attempt, within) };
+            self.gather_to(reach);
+        }
+    }
+
+    /// Gathers every survivor up to a reach, or simply all where that leads no farther than the pool reaches already.
+    fn gather_to(&mut self, reach: f64) {
+        let farther = !matches!(self.buffers.reach, Reach::Within(before) if reach <= before);
+        let window = if farther { self.order.window(self.top_of_row(), reach) } else { EVERYTHING };
+        self.gather(window);
+        self.buffers.reach = if self.buffers.pool.len() == self.len { Reach::Whole } else { Reach::Within(reach) };
+    }
+
+    fn gather(&mut self, window: [f32; 2]) {
+        let about = self.about();
+        let Buffers { row, rewritten, blocks, pool, .. } = &mut *self.buffers;
+        pool.gather(if *rewritten { row } else { self.given }, blocks, window, about);
+        self.known = None;
+    }
+
+    /// How far the n-th largest block maximum lies, or the smallest: at least n tokens, and seldom many more, are no
+    /// farther.
+    fn nth_block_max(&mut self, n: usize) -> f64 {
+        let Buffers { blocks, block_order, .. } = &mut *self.buffers;
+        block_order.clear();
+        block_order.extend(blocks.max.iter().filter(|max| **max > f32::NEG_INFINITY));
+        let index = n.min(block_order.len()) - 1;
+        let bound = *block_order.select_nth_unstable_by(index, |a, b| b.total_cmp(a)).1;
+        self.order.reach(self.top_of_row(), bound)
+    }
+
+    /// How far the cut probably lies, and a little farther, from a sample of the row. A poor guess costs time, nothing
+    /// else.
+    fn estimate(&mut self, attempt: u32, within: Within<'_>) -> f64 {
+        let (order, top, beta) = (self.order, self.top_of_row(), self.beta as f32);
+        let known = if let Reach::Within(reach) = self.buffers.reach { reach } else { -1.0 };
+        let base = if known < 0.0 { self.nothing() } else { self.whole_pool() };
+        // An odd stride, so that no alignment in the row is met again and again.
+        let stride = self.given.len() / SAMPLE | 1;
+        let mut sample = std::mem::take(&mut self.buffers.order);
+        sample.clear();
+        for (token, logit) in (0..).zip(self.row()).skip(stride / 2).step_by(stride) {
+            if *logit > f32::NEG_INFINITY && order.reach(top, *logit) > known {
+                let x = (logit - top) * beta;
+                sample.push(Entry { key: order.key(*logit, token), x, weight: decant_kernels::rows::exp(x) });
             }
         }
-        sums
+        sample.sort_unstable_by_key(|entry| entry.key);
+        // Each stands for `stride` tokens.
+        let mut prefix = base;
+        let mut ends = sample.iter().position(|entry| {
+            prefix.len += stride;
+            prefix.sums.rest += stride as f64 * f64::from(entry.weight);
+            prefix.sums.first += stride as f64 * f64::from(entry.x) * f64::from(entry.weight);
+            !within(&prefix)
+        });
+        // Twice the standard deviation of so many in a sample, and more after every failure.
+        ends = ends.map(|end| end + (2 << attempt) * (((end + 1) as f64).sqrt() as usize));
+        let reach =
+            ends.and_then(|end| sample.get(end)).map(|entry| order.reach(top, self.row()[entry.token() as usize]));
+        self.buffers.order = sample;
+        reach.unwrap_or(f64::INFINITY)
     }
 
-    pub(super) fn squares_of_pool(&self) -> f64 {
-        let weights: f64 = self.buffers.pool.weights.iter().map(|weight| f64::from(*weight) * f64::from(*weight)).sum();
-        weights - 1.0
-    }
-
-    /// Puts the first `len` survivors first in `order`.
-    fn part(&mut self, len: usize) {
-        if self.parted == len {
-            return;
-        }
-        if len == self.buffers.pool.len() && self.buffers.reach != Reach::Nothing {
-            let mut entries = std::mem::take(&mut self.buffers.order);
-            self.list(&mut entries);
-            (self.buffers.order, self.parted) = (entries, len);
-        } else {
-            self.search(|prefix| prefix.len() <= len);
-        }
-    }
-
-    /// The pool's tokens in the order asked for, not yet put in it.
-    fn list(&self, entries: &mut Vec<Entry>) {
+    /// Lists the pool's tokens that lie in `outer` but not in `inner`.
+    fn list(&mut self, outer: [f32; 2], inner: Option<[f32; 2]>) {
         let (order, top, beta) = (self.order, self.top_of_row(), self.beta as f32);
-        let pool = &self.buffers.pool;
+        let Buffers { pool, places, order: entries, .. } = &mut *self.buffers;
+        pool.places(outer, inner, places);
         entries.clear();
-        entries.extend(pool.tokens.iter().zip(&pool.logits).zip(&pool.weights).map(|((&token, &logit), &weight)| {
+        entries.extend(places.iter().map(|place| {
+            let (token, logit, weight) = pool.get(*place as usize);
             Entry { key: order.key(logit, token), x: (logit - top) * beta, weight }
         }));
     }
 
-    /// Deepens the pool until it holds the end of the longest prefix that `within` holds for.
-    fn deepen_while(&mut self, within: &mut impl FnMut(&Prefix) -> bool) {
-        if self.buffers.reach == Reach::Nothing {
-            self.deepen();
-        }
-        while self.buffers.reach != Reach::Whole && within(&self.whole_pool()) {
-            self.deepen();
-        }
-    }
-
-    /// Gathers more of the ranking from the row: first a few tokens, then those up to twice as far off as before.
-    fn deepen(&mut self) {
-        let reach = match (self.buffers.reach, self.order) {
-            (Reach::Nothing, Order::Probability) => f64::from(self.top_of_row()) - f64::from(self.nth_block_max()),
-            (Reach::Nothing, Order::Typicality { .. }) => 0.25 / self.beta,
-            (Reach::Within(reach), _) => (2.0 * reach).max(4.0 / self.beta),
-            (Reach::Whole, _) => return,
-        };
-        let window = self.order.window(self.top_of_row(), reach);
-        // Where so much is asked, or it is too cold for f32 to tell one reach from the next, list everything.
-        let everything = [f32::MIN, f32::MAX];
-        let stuck = Reach::Within(reach) == self.buffers.reach || reach * self.beta > 80.0;
-        self.gather(if stuck { everything } else { [window[0].max(f32::MIN), window[1]] });
-        self.buffers.reach = if self.buffers.pool.len() == self.len { Reach::Whole } else { Reach::Within(reach) };
-        self.parted = 0;
-    }
-
-    fn gather(&mut self, window: [f32; 2]) {
-        let (top, isa) = (self.top_of_row(), self.isa);
-        let Buffers { row, rewritten, blocks, pool, .. } = &mut *self.buffers;
-        pool.gather(isa, if *rewritten { row } else { self.given }, blocks, window);
-        pool.weigh(isa, top, self.beta as f32);
-        self.parted = 0;
-    }
-
-    /// The n-th largest block maximum, or the smallest: at least n tokens reach it, and seldom many more.
-    fn nth_block_max(&mut self) -> f32 {
-        let Buffers { blocks, block_order, .. } = &mut *self.buffers;
-        block_order.clear();
-        block_order.extend(blocks.max.iter().filter(|max| **max > f32::NEG_INFINITY));
-        let index = FIRST_GATHER.min(block_order.len()) - 1;
-        *block_order.select_nth_unstable_by(index, |a, b| b.total_cmp(a)).1
-    }
-
     fn nothing(&self) -> Prefix {
-        let total = self.sums.map_or(f64::NAN, |sums| sums.weight());
-        Prefix { len: 0, sums: Sums::default(), total, least: f64::INFINITY }
+        Prefix::empty(self.sums.map_or(f64::NAN, |sums| sums.weight()))
     }
 
-    fn whole_pool(&self) -> Prefix {
-        let pool = &self.buffers.pool;
-        let least = pool.weights.iter().fold(f32::INFINITY, |a, b| a.min(*b));
-        Prefix { len: pool.len(), sums: self.sums_of_pool(), least: f64::from(least), ..self.nothing() }
+    fn whole_pool(&mut self) -> Prefix {
+        self.prefix_inside(EVERYTHING)
+    }
+
+    /// The pool's tokens in a window as one prefix.
+    fn prefix_inside(&mut self, window: [f32; 2]) -> Prefix {
+        let part = self.buffers.pool.sums(window);
+        Prefix { len: part.len, sums: part.sums, ..self.nothing() }
     }
 
     /// The prefix with further entries, the next ones in rank.
@@ -224,12 +306,14 @@ impl Ranked<'_> {
                 true => prefix.sums.top = true,
                 false => prefix.sums.push(entry.x, entry.weight),
             }
-            prefix.least = prefix.least.min(f64::from(entry.weight));
         }
         prefix.len += entries.len();
         prefix
     }
 }
+
+/// About how many tokens of a row make a sample.
+const SAMPLE: usize = 1024;
 
 /// Puts one of the entries where it belongs in rank, those before it before it, and returns its index.
 ///
