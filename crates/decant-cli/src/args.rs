@@ -1,5 +1,6 @@
 //! The command line: every flag, its help and its range.
 
+use crate::bench::args::Bench;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use decant_models::ModelSource;
 use decant_sampling::{Isa, IsaName, SamplerSpec, TokenId};
@@ -62,6 +63,8 @@ pub enum Command {
     Tokenize(Tokenize),
     Detokenize(Detokenize),
     Samplers(Samplers),
+    #[command(subcommand)]
+    Bench(Bench),
     /// Tell what this machine and this build offer, and what is missing
     Doctor,
     /// Print the completions of a shell

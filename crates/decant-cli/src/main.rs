@@ -1,6 +1,7 @@
 //! The `decant` command.
 
 mod args;
+mod bench;
 mod doctor;
 mod generate;
 mod heat;
@@ -21,10 +22,15 @@ mod trace;
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
 use decant_sampling::SpecError;
+use decant_sampling::yardstick::CountingAllocator;
 use sampler::ProfileError;
 use session::{Session, Usage};
 use std::io::{self, Write};
 use std::process::ExitCode;
+
+/// The system's allocator; `bench` counts with it.
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
@@ -52,6 +58,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Tokenize(args) => tokens::tokenize(args, &session),
         Command::Detokenize(args) => tokens::detokenize(args, &session),
         Command::Samplers(args) => samplers::run(args, &session),
+        Command::Bench(args) => bench::run(args, &session),
         Command::Doctor => doctor::run(&session),
         Command::Completions { shell } => {
             let mut script = Vec::new();

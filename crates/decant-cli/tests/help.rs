@@ -4,7 +4,7 @@ mod common;
 
 use common::Place;
 
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 14] = [
     &[],
     &["generate"],
     &["trace"],
@@ -16,6 +16,8 @@ const COMMANDS: [&[&str]; 12] = [
     &["tokenize"],
     &["detokenize"],
     &["samplers"],
+    &["bench"],
+    &["bench", "sampler"],
     &["completions"],
 ];
 

@@ -4,7 +4,9 @@
 //! Every loop is written once, over 16 virtual lanes and one fixed reduction tree; an instruction set only changes how
 //! many lanes a register holds. So every tier gives equal bits, and the tests run each tier that the machine has.
 
+pub mod allocations;
 pub mod attention;
+mod floor;
 mod isa;
 mod lanes;
 pub mod rows;
@@ -13,4 +15,5 @@ mod testing;
 pub mod vectors;
 pub mod weights;
 
+pub use floor::{Floor, floor};
 pub use isa::{Isa, IsaName};

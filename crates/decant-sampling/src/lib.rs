@@ -15,6 +15,7 @@ mod schema;
 mod seed;
 mod spec;
 pub mod stages;
+pub mod yardstick;
 
 pub use catalog::{Field, Kind, Range, Role, StageInfo, Stricter, find_stage};
 pub use context::{History, Memory};

@@ -1,0 +1,131 @@
+//! One measurement: a sampler and the floor, in turn, on the same rows.
+
+use super::args::Observe;
+use anyhow::Result;
+use decant_sampling::yardstick::{count_allocations, floor};
+use decant_sampling::{History, Memory, Pick, RowError, Sampler, Scratch, Seed, Step};
+use std::hint::black_box;
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
+
+/// A timed stretch of work lasts about this long at least, so that reading the clock costs nothing beside it.
+const SHORTEST: Duration = Duration::from_micros(20);
+
+/// How many batches allocations are counted over.
+const COUNTED: u64 = 16;
+
+/// What was measured; times are medians, in microseconds for a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
+    pub floor_us: f64,
+    pub us: f64,
+    /// Tokens that the last draw was among, on average over its batch.
+    pub kept: u64,
+    /// By a batch, once buffers have grown.
+    pub allocations: u64,
+}
+
+impl Measured {
+    pub fn ratio(&self) -> f64 {
+        self.us / self.floor_us
+    }
+}
+
+/// Measures a sampler on `rows` (shape `[batches, batch, vocab]`), batch after batch, round and round.
+pub fn measure(
+    sampler: &Sampler,
+    observe: Observe,
+    rows: &[f32],
+    batch: usize,
+    runs: NonZeroUsize,
+) -> Result<Measured> {
+    let mut batches = rows.chunks_exact(batch * sampler.vocab()).cycle();
+    let mut next = || batches.next().unwrap_or_default();
+    let mut memories = vec![Memory::default(); batch];
+    let mut worker = Worker::new(sampler, observe, &mut memories);
+
+    let start = Instant::now();
+    worker.sample(next())?;
+    let first = start.elapsed();
+    worker.sample(next())?;
+    let repeat = (SHORTEST.as_nanos() / first.as_nanos().max(1)).clamp(1, 1000) as u32;
+
+    let (mut floors, mut times) = (Vec::new(), Vec::new());
+    for _ in 0..runs.get() {
+        let start = Instant::now();
+        for _ in 0..repeat {
+            for row in next().chunks_exact(sampler.vocab()) {
+                black_box(floor(black_box(row)));
+            }
+        }
+        let between = Instant::now();
+        for _ in 0..repeat {
+            worker.sample(next())?;
+        }
+        times.push(between.elapsed() / repeat);
+        floors.push((between - start) / repeat);
+    }
+    let mut outcome = Ok(());
+    let allocations = count_allocations(|| {
+        outcome = (0..COUNTED).try_for_each(|_| worker.sample(next()));
+    });
+    outcome?;
+    Ok(Measured {
+        floor_us: median(floors),
+        us: median(times),
+        kept: worker.kept()?,
+        allocations: allocations.div_ceil(COUNTED),
+    })
+}
+
+/// In microseconds.
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    times[times.len() / 2].as_secs_f64() * 1e6
+}
+
+/// A sampler at work on batches, with all that it carries from one to the next.
+struct Worker<'a> {
+    observe: Observe,
+    picks: Vec<Pick<'a>>,
+    position: u64,
+    scratch: Scratch,
+    steps: Vec<Result<Step, RowError>>,
+}
+
+impl<'a> Worker<'a> {
+    fn new(sampler: &'a Sampler, observe: Observe, memories: &'a mut [Memory]) -> Self {
+        let pick = |memory| Pick { sampler, row: &[], history: History::default(), coins: Seed(0).coins(0, 0), memory };
+        let picks: Vec<Pick<'a>> = memories.iter_mut().map(pick).collect();
+        Worker { observe, picks, position: 0, scratch: Scratch::default(), steps: Vec::new() }
+    }
+
+    /// Samples every row of a batch, shape `[batch, vocab]`.
+    fn sample(&mut self, rows: &'a [f32]) -> Result<(), RowError> {
+        self.position += 1;
+        let vocab = rows.len() / self.picks.len();
+        for ((stream, pick), row) in (0..).zip(&mut self.picks).zip(rows.chunks_exact(vocab)) {
+            (pick.row, pick.coins) = (row, Seed(0).coins(stream, self.position));
+        }
+        match (self.observe, &mut self.picks[..]) {
+            (Observe::Nothing, picks) => {
+                for Pick { sampler, row, history, coins, memory } in picks {
+                    black_box(sampler.draw(row, *history, *coins, memory, &mut self.scratch)?);
+                }
+            }
+            (Observe::Entropy, [Pick { sampler, row, history, coins, memory }]) => {
+                black_box(sampler.pick(row, *history, *coins, memory, &mut self.scratch)?);
+            }
+            (Observe::Entropy, picks) => Sampler::pick_batch(picks, &mut self.scratch, &mut self.steps),
+        }
+        Ok(())
+    }
+
+    /// How many tokens a draw is among now, on average over the last batch.
+    fn kept(mut self) -> Result<u64, RowError> {
+        Sampler::pick_batch(&mut self.picks, &mut self.scratch, &mut self.steps);
+        let rows = self.steps.len() as u64;
+        let kept: Result<u64, RowError> = self.steps.into_iter().map(|step| Ok(u64::from(step?.kept))).sum();
+        Ok(kept? / rows)
+    }
+}

@@ -1,0 +1,89 @@
+//! `decant bench` on vocabularies so small that it takes no time.
+
+mod common;
+
+use common::Place;
+use serde_json::Value;
+
+const QUICK: [&str; 7] = ["bench", "sampler", "--quiet", "--runs", "15", "--rows", "warm"];
+
+fn lines(place: &Place, args: &[&str]) -> Vec<Value> {
+    place.json(&[&QUICK[..], args, &["--json"]].concat())
+}
+
+#[test]
+fn json_has_the_fields_and_plausible_numbers() {
+    let place = Place::new();
+    let lines = lines(&place, &["--vocab", "3000,4000", "--sampler", "temp=1,top_h=0.4", "--sampler", "top_k=5"]);
+    assert_eq!(lines.len(), 2 * 3 * 2, "vocabularies, regimes, samplers");
+    for line in &lines {
+        let mut keys: Vec<&str> = line.as_object().unwrap().keys().map(String::as_str).collect();
+        keys.sort();
+        let expected = [
+            "allocations",
+            "batch",
+            "floor_us",
+            "kept",
+            "observe",
+            "ratio",
+            "regime",
+            "rows",
+            "sampler",
+            "threads",
+            "us",
+            "vocab",
+        ];
+        assert_eq!(keys, expected);
+        let number = |key: &str| line[key].as_f64().unwrap();
+        assert!(number("floor_us") > 0.0 && number("us") > 0.0, "{line}");
+        assert!((number("ratio") - number("us") / number("floor_us")).abs() < 0.02 * number("ratio"), "{line}");
+        assert_eq!((number("allocations"), number("batch"), number("threads")), (0.0, 1.0, 1.0), "{line}");
+        assert_eq!((&line["observe"], &line["rows"]), (&"entropy".into(), &"warm".into()));
+    }
+    assert_eq!(
+        (&lines[0]["vocab"], &lines[0]["regime"], &lines[0]["sampler"]),
+        (&3000.into(), &"peaked".into(), &"temp=1,top_h=0.4".into())
+    );
+    assert!(lines.iter().filter(|line| line["sampler"] == "top_k=5").all(|line| line["kept"] == 5));
+    let kept = |i: usize| lines[i]["kept"].as_u64().unwrap();
+    assert!(kept(0) <= kept(2) && kept(2) < kept(4), "the flatter the row, the more Top-H keeps");
+}
+
+#[test]
+fn batches_and_observers() {
+    let place = Place::new();
+    let args = ["--vocab", "1000", "--regime", "medium", "--sampler", "min_p=0.1", "--batch", "20"];
+    let one = lines(&place, &args[..6]);
+    let [batch] = &lines(&place, &args)[..] else { panic!("one line") };
+    assert_eq!(batch["batch"], 20);
+    let ratio = batch["floor_us"].as_f64().unwrap() / one[0]["floor_us"].as_f64().unwrap();
+    assert!((4.0..100.0).contains(&ratio), "twenty rows take about twenty times as long: {ratio}");
+    let nothing = lines(&place, &[&args[..6], &["--observe", "nothing"]].concat());
+    assert_eq!((&nothing[0]["observe"], &nothing[0]["kept"]), (&"nothing".into(), &one[0]["kept"]));
+}
+
+#[test]
+fn the_table_of_all_kinds_on_one_regime() {
+    let place = Place::new();
+    let args = ["--vocab", "3000", "--regime", "flat"];
+    let table = lines(&place, &args);
+    let samplers: Vec<&str> = table.iter().map(|line| line["sampler"].as_str().unwrap()).collect();
+    for sampler in ["temp=1,top_h=0.4", "temp=1,top_p=0.9", "top_k=50", "temp=0", "temp=1"] {
+        assert!(samplers.contains(&sampler), "{samplers:?}");
+    }
+    assert!(table.iter().any(|line| line["observe"] == "nothing"));
+    let told = place.ok(&[&QUICK[..], &args].concat());
+    assert!(told.contains("flat rows: H = 7.5 nats, vocabulary 3000") && told.contains("ratio"), "{told}");
+    assert!(told.lines().any(|line| line.starts_with("temp=1,top_h=0.4 ")), "{told}");
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused() {
+    let place = Place::new();
+    let error = |args: &[&str]| place.err(2, &[&QUICK[..], &["--sampler", "temp=1"], args].concat());
+    assert!(error(&["--vocab", "1000", "--regime", "flat"]).contains("an entropy of 7.5 nats needs 1809 tokens"));
+    assert!(error(&["--batch", "0"]).contains("batch"));
+    assert!(error(&["--regime", "steep"]).contains("known: peaked, medium, flat"));
+    assert!(error(&["--sampler", "wonder=1"]).contains("wonder"));
+    assert!(error(&["--vocab", "0"]).contains("vocab"));
+}
