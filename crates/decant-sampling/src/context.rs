@@ -46,17 +46,17 @@ impl<'a> From<&'a Vec<TokenId>> for History<'a> {
 }
 
 /// What the stages of one sampler have learned from the tokens drawn so far: one number for each stage that learns
-/// (mirostat, adaptive_p). It belongs to a text, as the model's cache does: a fork clones it, a new text starts with
+/// (mirostat, adaptive_p), by the stage's place. It belongs to a text, as the model's cache does: a fork clones it, a new text starts with
 /// [`Memory::default`].
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Memory(pub(crate) Vec<f64>);
+pub struct Memory(pub(crate) Vec<Option<f64>>);
 
 /// What belongs to one step, beside the row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) history: History<'a>,
     pub(crate) coins: Coins,
-    /// What the stage that runs now remembers; NaN for a stage that does not learn.
+    /// What the stage that runs now remembers, if it is one that learns.
     pub(crate) memory: f64,
     /// How many stages of the same kind stood before the one that runs now.
     pub(crate) nth: u32,

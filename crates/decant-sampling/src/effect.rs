@@ -1,6 +1,6 @@
 //! The ways in which a stage acts on a row.
 
-use crate::{Ranked, Schedule};
+use crate::{Ranked, Schedule, Signals};
 
 /// The ways in which a stage acts.
 pub(crate) enum Effect<'a> {
@@ -37,6 +37,7 @@ pub(crate) trait Learn {
     /// What it knows before the first token.
     fn start(&self, ranked: &mut Ranked<'_>) -> f64;
 
-    /// What it knows after a token whose probability, as this stage found it, was `p`.
-    fn learn(&self, memory: f64, p: f64) -> f64;
+    /// What it knows after a token whose probability, as this stage found it, was `p`. The signals are those of the row
+    /// that the token was drawn from.
+    fn learn(&self, signals: &Signals, memory: f64, p: f64) -> f64;
 }

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::effect::Effect;
 use crate::ranked::{Buffers, Ranked};
-use crate::{Coins, History, Isa, Memory, RowError, SamplerSpec, SpecError, Stage, TokenId};
+use crate::{Coins, History, Isa, Memory, RowError, SamplerSpec, Signals, SpecError, Stage, TokenId};
 use decant_kernels::rows::Want;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,8 @@ pub struct Sampler {
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     buffers: Buffers,
+    /// Of the last row, if some number follows them.
+    signals: Option<Signals>,
 }
 
 impl Scratch {
@@ -127,7 +129,7 @@ impl Sampler {
         memory: &mut Memory,
         scratch: &'s mut Scratch,
     ) -> Result<Step, RowError> {
-        let (mut ranked, run) = self.run(row, history.into(), coins, memory, true, &mut scratch.buffers)?;
+        let (mut ranked, run) = self.run(row, history.into(), coins, memory, true, scratch)?;
         let raw = ranked.raw();
         let kept_entropy = ranked.entropy();
         let token = ranked.draw(coins.uniform(Coins::DRAW));
@@ -154,7 +156,7 @@ impl Sampler {
         memory: &mut Memory,
         scratch: &'s mut Scratch,
     ) -> Result<TokenId, RowError> {
-        let (mut ranked, _) = self.run(row, history.into(), coins, memory, false, &mut scratch.buffers)?;
+        let (mut ranked, _) = self.run(row, history.into(), coins, memory, false, scratch)?;
         let token = ranked.draw(coins.uniform(Coins::DRAW));
         self.learn(row, token, memory, scratch);
         Ok(token)
@@ -180,8 +182,10 @@ impl Sampler {
         memory: &mut Memory,
         scratch: &mut Scratch,
     ) -> Result<Kept, RowError> {
-        let (ranked, run) = self.run(row, history, coins, memory, false, &mut scratch.buffers)?;
-        let (beta, kept) = (ranked.beta(), ranked.len() as u32);
+        let (ranked, run) = self.run(row, history, coins, memory, false, scratch)?;
+        // However low the temperature, the top logit must not meet the others at the end of f32.
+        let bearable = 0.5 * f64::from(f32::MAX) / ranked.top_logit().abs();
+        let (beta, kept) = (ranked.beta() * bearable.min(1.0), ranked.len() as u32);
         if !(beta == 1.0 && scratch.buffers.is_untouched()) {
             scratch.buffers.write(row, beta);
         }
@@ -191,9 +195,10 @@ impl Sampler {
     /// Tells the stages that learn which token was drawn from the row that `scratch` was last used for. `row` is that row
     /// as the model gave it. ([`pick`](Self::pick) and [`draw`](Self::draw) have done so themselves.)
     pub fn learn(&self, row: &[f32], token: TokenId, memory: &mut Memory, scratch: &Scratch) {
+        let signals = scratch.signals.unwrap_or(Signals::UNKNOWN);
         for (stage, p) in scratch.buffers.found(row, token) {
-            if let Some(learner) = self.stages[stage].learner() {
-                memory.0[stage] = learner.learn(memory.0[stage], p);
+            if let (Some(learner), Some(memory)) = (self.stages[stage].learner(), &mut memory.0[stage]) {
+                *memory = learner.learn(&signals, *memory, p);
             }
         }
     }
@@ -211,29 +216,28 @@ impl Sampler {
         coins: Coins,
         memory: &mut Memory,
         observe: bool,
-        buffers: &'s mut Buffers,
+        scratch: &'s mut Scratch,
     ) -> Result<(Ranked<'s>, Run), RowError> {
         if row.len() != self.vocab && !row.is_empty() {
             return Err(RowError::Length { vocab: self.vocab, given: row.len() });
         }
         let context = Context { history, coins, memory: f64::NAN, nth: 0 };
         let want = Want { first: self.want.first || observe, ..self.want };
-        let mut ranked = Ranked::new(row, self.isa, want, context, buffers)?;
-        if observe || self.follows_entropy {
+        let mut ranked = Ranked::new(row, self.isa, want, context, &mut scratch.buffers)?;
+        if observe {
             ranked.raw();
         }
-        memory.0.resize(self.stages.len(), f64::NAN);
+        scratch.signals = self.follows_entropy.then(|| ranked.signals());
+        memory.0.resize(self.stages.len(), None);
 
         let mut run = Run { temperature: 1.0, kept_mass: 1.0 };
         for (place, stage) in self.stages.iter().enumerate() {
             if let Some(learner) = stage.learner() {
-                if memory.0[place].is_nan() {
-                    memory.0[place] = learner.start(&mut ranked);
-                }
+                ranked.context.memory = *memory.0[place].get_or_insert_with(|| learner.start(&mut ranked));
                 ranked.take_note(place);
             }
             let same_kind = self.stages[..place].iter().filter(|before| before.info().name == stage.info().name);
-            (ranked.context.memory, ranked.context.nth) = (memory.0[place], same_kind.count() as u32);
+            ranked.context.nth = same_kind.count() as u32;
             run.apply(stage.effect(), &mut ranked, observe)?;
         }
         Ok((ranked, run))

@@ -18,9 +18,13 @@ pub struct Signals {
 }
 
 impl Signals {
+    /// Where no number follows a signal.
+    pub(crate) const UNKNOWN: Self =
+        Signals { entropy: f64::NAN, varentropy: f64::NAN, max_prob: f64::NAN, support: 0 };
+
     /// Entropy as a share of its maximum, H / ln support, in 0..=1; 0 where only one token is allowed.
     pub fn entropy_norm(&self) -> f64 {
-        if self.support <= 1 { 0.0 } else { (self.entropy / libm::log(f64::from(self.support))).clamp(0.0, 1.0) }
+        entropy_norm(self.entropy, self.support as usize)
     }
 
     fn get(&self, signal: Signal) -> f64 {
@@ -138,11 +142,8 @@ impl Schedule {
                 lerp(y[0], y[1], shape.of(place(signal, x[0], x[1])))
             }
             Schedule::Table { by, points } => interpolate(points, signals.get(*by)),
-            Schedule::Dynatemp { low, high, exponent } => {
-                lerp(*low, *high, libm::pow(signals.entropy_norm(), *exponent))
-            }
-            Schedule::Edt { theta: 0.0, t0, .. } => *t0,
-            Schedule::Edt { t0, base, theta } => t0 * libm::pow(*base, theta / signals.entropy),
+            Schedule::Dynatemp { low, high, exponent } => dynatemp([*low, *high], *exponent, signals.entropy_norm()),
+            Schedule::Edt { t0, base, theta } => edt(*t0, *base, *theta, signals.entropy),
         }
     }
 
@@ -209,6 +210,21 @@ impl From<f64> for Schedule {
     fn from(value: f64) -> Self {
         Schedule::Constant(value)
     }
+}
+
+/// Entropy of `support` tokens as a share of its maximum, H / ln support, in 0..=1; 0 for a single token.
+pub(crate) fn entropy_norm(entropy: f64, support: usize) -> f64 {
+    if support <= 1 { 0.0 } else { (entropy / libm::log(support as f64)).clamp(0.0, 1.0) }
+}
+
+/// low + (high - low) · norm^exponent.
+pub(crate) fn dynatemp([low, high]: [f64; 2], exponent: f64, norm: f64) -> f64 {
+    lerp(low, high, libm::pow(norm, exponent))
+}
+
+/// t0 · base^(theta / H).
+pub(crate) fn edt(t0: f64, base: f64, theta: f64, entropy: f64) -> f64 {
+    if theta == 0.0 { t0 } else { t0 * libm::pow(base, theta / entropy) }
 }
 
 /// Where x stands between x0 and x1: 0 at or below the one, 1 at or above the other.

@@ -55,7 +55,8 @@ fn stage(info: &'static StageInfo) -> impl Strategy<Value = SpecValue> {
         .iter()
         .map(|field| {
             let given = parameter(field).prop_map(|value| (field.name, value));
-            if field.name == "value" { given.prop_map(Some).boxed() } else { option::of(given).boxed() }
+            let required = matches!(field.kind, Kind::Number { default: None, .. });
+            if required { given.prop_map(Some).boxed() } else { option::of(given).boxed() }
         })
         .collect();
     fields.prop_map(|fields| SpecValue::object([(info.name, SpecValue::object(fields.into_iter().flatten()))]))

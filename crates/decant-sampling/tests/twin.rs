@@ -3,7 +3,7 @@
 mod support;
 
 use decant_sampling::{Coins, Isa, Memory, Pick, Sampler, SamplerSpec, Scratch, Seed, Step, TokenId};
-use support::{MARGIN, Numbers, Twin, rows};
+use support::{Learning, MARGIN, Numbers, Twin, rows};
 
 const SPECS: &[&str] = &[
     "",
@@ -33,6 +33,21 @@ const SPECS: &[&str] = &[
     "temp=1.5,top_h=0.4:rule=hf,top_p=0.9",
     "top_k=40,top_p=0.95,min_p=0.05,temp=0.8",
     "min_p=0.02,temp=2,top_h=0.6,temp=0.5,top_k=9",
+    "dynatemp=0.3:high=1.8",
+    "top_k=50,dynatemp=1.5:high=0.2:exponent=0.5,top_p=0.9",
+    "edt=1.2",
+    "top_p=0.8,edt=1.5:base=0.5:theta=0.4,top_k=7",
+    "smoothing=0.3",
+    "temp=1.5,smoothing=0.2:curve=2.5,top_k=20",
+    "top_k=30,smoothing=0.1:curve=6,temp=0.7",
+    "mirostat=1",
+    "mirostat=1:tau=2",
+    "mirostat=2",
+    "temp=1.3,mirostat=2:tau=1.5:min_tokens_to_keep=3",
+    "mirostat=2:tau=by_entropy(0..6->0.1..4)",
+    "adaptive_p=0.4",
+    "min_p=0.02,temp=1.2,adaptive_p=0.1",
+    "top_k=20,adaptive_p=by_entropy(0..4->-0.5..0.5)",
     "temp=by_entropy(0.5..4.0->0.3..1.8),top_p=by_entropy(0.5..4.0->0.80..0.97)",
     "temp=by_entropy(table:0.5=0.3:2=1.0:4=1.8),top_h=by_entropy(0..5->0.2..0.6:shape=sigmoid)",
 ];
@@ -150,7 +165,10 @@ fn transformers_own_unit_test_passes_under_all_three() {
 fn every_coin_draws_the_token_that_it_should() {
     for (name, row) in rows(3) {
         let coins = if row.len() > 1000 { 128 } else { 2048 };
-        for spec in ["", "temp=0.6", "temp=0.8,top_h=0.4", "top_p=0.9", "top_k=7,temp=1.4", "temp=0"] {
+        for spec in ["", "temp=0.6", "temp=0.8,top_h=0.4", "top_p=0.9", "top_k=7,temp=1.4", "temp=0"]
+            .into_iter()
+            .chain(["smoothing=0.2", "mirostat=1:tau=3", "mirostat=2:tau=3", "adaptive_p=0.3", "edt=1,dynatemp=0.5:high=2"])
+        {
             let spec: SamplerSpec = spec.parse().unwrap();
             let twin = Twin::run(&spec, &row);
             if twin.margin < MARGIN {
@@ -173,6 +191,59 @@ fn every_coin_draws_the_token_that_it_should() {
                 assert!(near_edge || step.token == law[place].0, "{name}, `{spec}`, coin {coin}");
             }
         }
+    }
+}
+
+/// Fifty tokens of a text: the sampler and its twin, each with its own memory, see the same tokens at every step.
+#[test]
+fn what_a_text_teaches_is_what_it_teaches_the_twin() {
+    for text in [
+        "mirostat=1",
+        "mirostat=1:tau=2:eta=0.5",
+        "mirostat=2:tau=3",
+        "temp=1.4,mirostat=2:tau=by_entropy(0..5->2..6):eta=by_entropy(0..5->1..0.1)",
+        "adaptive_p=0.4",
+        "top_k=40,adaptive_p=0.2:decay=by_entropy(0..5->0.5..0.9)",
+        "mirostat=2:tau=4,mirostat=1:tau=3,adaptive_p=0.5,top_k=8",
+    ] {
+        let spec: SamplerSpec = text.parse().unwrap();
+        let sampler = Sampler::new(&spec, 300).unwrap();
+        let (mut numbers, mut memory, mut scratch) = (Numbers(77), Memory::default(), Scratch::default());
+        let mut learning = Learning::default();
+        let mut taught = 0;
+        for position in 0..50 {
+            let scale = 0.3 + 2.0 * numbers.unit();
+            let row = numbers.zipf(300, scale);
+            let coins = Seed(9).coins(0, position);
+            let fresh = sampler.pick(&row, &[], coins, &mut Memory::default(), &mut scratch).unwrap();
+            let step = sampler.pick(&row, &[], coins, &mut memory, &mut scratch).unwrap();
+            taught += u32::from(fresh != step);
+            let twin = Twin::run_after(&spec, &row, learning);
+            assert!(twin.margin > MARGIN, "`{text}` at {position}: a near-tie, choose another seed");
+            let mut expected: Vec<TokenId> = twin.tokens.iter().map(|(token, _)| *token).collect();
+            expected.sort_unstable();
+            assert_eq!(scratch.kept(&row).collect::<Vec<_>>(), expected, "`{text}` at {position}");
+            close("kept entropy", step.kept_entropy, twin.entropy());
+            learning = twin.learn(&spec, &row, step.token);
+        }
+        assert!(taught > 10, "`{text}` hardly learned anything");
+    }
+}
+
+/// Who draws by himself after `mask`, and tells the token, teaches as `pick` does.
+#[test]
+fn learning_by_hand_is_learning() {
+    let sampler = Sampler::new(&"top_p=0.99,mirostat=2:tau=3,adaptive_p=0.4".parse().unwrap(), 300).unwrap();
+    let mut numbers = Numbers(78);
+    let [mut memory, mut by_hand] = [Memory::default(), Memory::default()];
+    let mut scratch = Scratch::default();
+    for position in 0..20 {
+        let (row, coins) = (numbers.zipf(300, 1.0), Seed(9).coins(0, position));
+        let token = sampler.pick(&row, &[], coins, &mut memory, &mut scratch).unwrap().token;
+        let mut masked = row.clone();
+        sampler.mask(&mut masked, (&[]).into(), coins, &mut by_hand, &mut scratch).unwrap();
+        sampler.learn(&row, token, &mut by_hand, &scratch);
+        assert_eq!(memory, by_hand, "at {position}");
     }
 }
 

@@ -1,10 +1,15 @@
 //! The stages, one file each: the type, its doc, its definition for the catalog, its rule, its tests.
 
+mod adaptive_p;
+mod dynatemp;
+mod edt;
 mod epsilon;
 mod eta;
 mod min_k;
 mod min_p;
+mod mirostat;
 mod p_less;
+mod smoothing;
 mod temp;
 mod tfs;
 mod top_a;
@@ -25,6 +30,9 @@ crate::catalog::stages! {
     top_n_sigma::TopNSigma,
     min_k::MinK,
     temp::Temp,
+    dynatemp::Dynatemp,
+    edt::Edt,
+    smoothing::Smoothing,
     top_h::TopH,
     top_k::TopK,
     top_p::TopP,
@@ -37,6 +45,8 @@ crate::catalog::stages! {
     top_a::TopA,
     tfs::Tfs,
     xtc::Xtc,
+    mirostat::Mirostat,
+    adaptive_p::AdaptiveP,
 }
 
 /// A parameter of every truncation stage: however hard the rule cuts, this many of the tokens it saw stay.

@@ -2,9 +2,12 @@
 
 #![allow(dead_code)] // each test file uses its part
 
+mod learning;
 mod truncation;
 
 use decant_sampling::{Coins, EntropyStats, Logits, SamplerSpec, Stage, TokenId, TopHRule};
+
+pub use learning::Learning;
 
 /// A decision closer than this, relatively, may fall either way.
 pub const MARGIN: f64 = 1e-6;
@@ -22,6 +25,8 @@ pub struct Twin {
     xtcs: u32,
     /// The closest decision that any rule took, relative.
     pub margin: f64,
+    /// What the text has taught its stages so far.
+    pub learning: Learning,
 }
 
 /// ln softmax of logits in falling order. The others are summed from the smallest up, apart from the top one's 1, or a
@@ -49,6 +54,7 @@ impl Twin {
             coins: Coins::fixed(0.5),
             xtcs: 0,
             margin: f64::INFINITY,
+            learning: Learning::default(),
         }
     }
 
@@ -84,6 +90,17 @@ impl Twin {
         self.tokens.truncate(keep);
     }
 
+    /// Divides the logits by a temperature; 0 is greedy.
+    fn heat(&mut self, t: f64) {
+        self.temperature *= t;
+        if t == 0.0 {
+            self.keep(1, 1.0);
+        } else {
+            self.tokens.iter_mut().for_each(|(_, l)| *l /= t);
+            self.cooled_by *= t;
+        }
+    }
+
     /// Runs a whole spec on a row, with coins that show 0.5.
     pub fn run(spec: &SamplerSpec, row: &[f32]) -> Self {
         Self::run_with(spec, row, Coins::fixed(0.5))
@@ -91,12 +108,21 @@ impl Twin {
 
     /// Runs a whole spec on a row.
     pub fn run_with(spec: &SamplerSpec, row: &[f32], coins: Coins) -> Self {
-        let mut twin = Twin { coins, ..Twin::of(row) };
+        Twin { coins, ..Twin::of(row) }.run_on(spec, row)
+    }
+
+    /// Runs a whole spec on a row of a text that has taught its stages something.
+    pub fn run_after(spec: &SamplerSpec, row: &[f32], learning: Learning) -> Self {
+        Twin { learning, ..Twin::of(row) }.run_on(spec, row)
+    }
+
+    fn run_on(mut self, spec: &SamplerSpec, row: &[f32]) -> Self {
         let signals = EntropyStats::of(&Logits::new(row).unwrap()).signals();
-        for stage in &spec.0 {
-            twin.apply(stage, &signals);
+        for (place, stage) in spec.0.iter().enumerate() {
+            self.learning.place = place;
+            self.apply(stage, &signals);
         }
-        twin
+        self
     }
 
     fn apply(&mut self, stage: &Stage, signals: &decant_sampling::Signals) {
@@ -111,14 +137,7 @@ impl Twin {
             .collect();
         match stage {
             Stage::Temp(stage) => {
-                let t = stage.t.at(signals);
-                self.temperature *= t;
-                if t == 0.0 {
-                    self.keep(1, 1.0);
-                } else {
-                    self.tokens.iter_mut().for_each(|(_, l)| *l /= t);
-                    self.cooled_by *= t;
-                }
+                self.heat(stage.t.at(signals));
             }
             Stage::TopK(stage) => {
                 let k = stage.k.at(signals).round();
@@ -156,6 +175,11 @@ impl Twin {
             Stage::TopA(stage) => self.top_a(stage, signals),
             Stage::Tfs(stage) => self.tfs(stage, signals),
             Stage::Xtc(stage) => self.xtc(stage, signals),
+            Stage::Dynatemp(stage) => self.dynatemp(stage, signals),
+            Stage::Edt(stage) => self.edt(stage, signals),
+            Stage::Smoothing(stage) => self.smoothing(stage, signals),
+            Stage::Mirostat(stage) => self.mirostat(stage, signals),
+            Stage::AdaptiveP(stage) => self.adaptive_p(stage, signals),
             other => panic!("the twin does not know {other:?}"),
         }
     }
