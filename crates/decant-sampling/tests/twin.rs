@@ -261,7 +261,7 @@ fn masking_and_drawing_see_the_same_tokens() {
             let left = sampler.mask(&mut masked, history, coins, &mut Memory::default(), &mut scratch).unwrap();
             let finite: Vec<TokenId> = (0..).zip(&masked).filter(|(_, l)| l.is_finite()).map(|(t, _)| t).collect();
             assert_eq!(finite, kept, "{name}, `{spec}`");
-            assert_eq!((left.kept, left.temperature), (step.kept, step.temperature));
+            assert_eq!((left.kept, left.temperature), (step.kept, step.temperature), "{name}, `{spec}`");
             // Drawing from the masked row at T = 1 is drawing from the distribution meant.
             let law = Twin::of(&masked);
             close("kept entropy", step.kept_entropy, law.entropy());

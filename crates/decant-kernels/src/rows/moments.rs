@@ -168,12 +168,12 @@ fn block_sums_of<
             exp_lanes(x)
         };
         mass = mass.add(e);
-        if SECOND {
-            let xe = x.mul(e);
-            first = first.add(xe);
-            second = x.mul_add(xe, second);
-        } else if FIRST {
+        // Rounded in one way, whatever else is asked for: who only draws must see the entropy that an observer sees.
+        if FIRST {
             first = x.mul_add(e, first);
+        }
+        if SECOND {
+            second = x.mul_add(x.mul(e), second);
         }
         if SQUARES {
             squares = e.mul_add(e, squares);
