@@ -1,7 +1,7 @@
 //! Loops over tokens in a list, in blocks like a row's.
 
-use super::exp::{LOWEST, exp_lanes};
-use super::{BLOCK, block};
+use super::exp::exp_lanes;
+use super::{BLOCK, block, block_filled};
 use crate::Isa;
 use crate::lanes::{LANES, Lanes, dispatch};
 
@@ -48,8 +48,6 @@ pub struct ListSums {
     pub mass: f64,
     /// Σ x · weight, x = beta (l - top).
     pub first: f64,
-    /// Σ weight².
-    pub squares: f64,
 }
 
 /// Sums over the tokens of a list whose logits lie in the window (from least to largest, ends included); each block's
@@ -77,25 +75,29 @@ fn sum_list<L: Lanes>(
     beta: f32,
     block_sums: &mut Vec<f64>,
 ) -> ListSums {
+    let [least, largest, top, lowest] = [window[0], window[1], top, f32::MIN].map(L::splat);
     let (mut sums, mut padded) = (ListSums::default(), [[0.0; BLOCK]; 2]);
     let [padded_logits, padded_weights] = &mut padded;
     for index in 0..logits.len().div_ceil(BLOCK) {
         // Filled up with -inf, which lies in no window.
-        let (logits, weights) = (block(logits, index, padded_logits), block(weights, index, padded_weights));
-        let [mut mass, mut first, mut squares] = [L::splat(0.0); 3];
+        let logits = block(logits, index, padded_logits);
+        let weights = block_filled(weights, index, 0.0, padded_weights);
+        let [mut len, mut mass, mut first] = [L::splat(0.0); 3];
         for (logits, weights) in logits.iter().zip(weights) {
-            let (l, w) = (L::load(logits), L::load(weights));
-            sums.len += inside(l, window).count_ones() as usize;
-            let w = w.zero_unless_at_least(l, L::splat(window[0])).zero_unless_at_least(L::splat(window[1]), l);
-            let x = l.sub(L::splat(top)).mul(L::splat(beta)).max(L::splat(LOWEST - 1.0));
-            mass = mass.add(w);
-            first = x.mul_add(w, first);
-            squares = w.mul_add(w, squares);
+            let l = L::load(logits);
+            // 1 inside and 0 outside: a product is cheaper than a second choice, and its bits are the weight's.
+            let inside = L::splat(1.0).zero_unless_at_least(l, least).zero_unless_at_least(largest, l);
+            let weight = L::load(weights).mul(inside);
+            len = len.add(inside);
+            mass = mass.add(weight);
+            // Finite however far the logit lies below the top, so that 0 times it is 0.
+            first = l.sub(top).max(lowest).mul_add(weight, first);
         }
-        block_sums.push(f64::from(mass.sum()));
-        sums.mass += f64::from(mass.sum());
-        sums.first += f64::from(first.sum());
-        sums.squares += f64::from(squares.sum());
+        let mass = f64::from(mass.sum());
+        block_sums.push(mass);
+        sums.len += len.sum() as usize;
+        sums.mass += mass;
+        sums.first += f64::from(first.sum()) * f64::from(beta);
     }
     sums
 }

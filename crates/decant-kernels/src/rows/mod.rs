@@ -24,15 +24,21 @@ use crate::lanes::LANES;
 pub const BLOCK: usize = 256;
 
 /// The row's block of this index as slices of sixteen; the last block is filled up with -inf, in `padded`.
+#[inline(always)]
+fn block<'a>(row: &'a [f32], index: usize, padded: &'a mut [f32; BLOCK]) -> &'a [[f32; LANES]] {
+    block_filled(row, index, f32::NEG_INFINITY, padded)
+}
+
+/// The same, filled up with `filler`.
 ///
 /// Loops call it block by block: a closure handed to a loop here would be compiled without the tier's instructions.
 #[inline(always)]
-fn block<'a>(row: &'a [f32], index: usize, padded: &'a mut [f32; BLOCK]) -> &'a [[f32; LANES]] {
+fn block_filled<'a>(row: &'a [f32], index: usize, filler: f32, padded: &'a mut [f32; BLOCK]) -> &'a [[f32; LANES]] {
     let rest = &row[index * BLOCK..];
     if let Some(whole) = rest.first_chunk::<BLOCK>() {
         return whole.as_chunks().0;
     }
-    padded.fill(f32::NEG_INFINITY);
+    padded.fill(filler);
     padded[..rest.len()].copy_from_slice(rest);
     padded.as_chunks().0
 }

@@ -1,7 +1,7 @@
 //! One token of the survivors.
 
 use super::order::EVERYTHING;
-use super::{Ranked, Reach};
+use super::{Buffers, Ranked, Reach};
 use crate::TokenId;
 use decant_kernels::rows;
 
@@ -13,28 +13,36 @@ impl Ranked<'_> {
         }
         if self.buffers.reach != Reach::Whole {
             self.sums();
-            let (top, top_logit, beta) = (self.top as usize, self.top_of_row(), self.beta as f32);
-            let row = self.row();
-            let weight = |token: usize| f64::from(rows::exp((row[token] - top_logit) * beta));
-            return walk(uniform, &self.buffers.block_sums, top, row.len(), weight) as TokenId;
+            let (isa, top_logit, beta) = (self.isa, self.top_of_row(), self.beta as f32);
+            let Buffers { row, rewritten, block_sums, weights, .. } = &mut *self.buffers;
+            let row = if *rewritten { row } else { self.given };
+            return walk(uniform, block_sums, self.top as usize, |block| {
+                let tokens = block..row.len().min(block + rows::BLOCK);
+                rows::weights(isa, &row[tokens], top_logit, beta, weights);
+                weights
+            }) as TokenId;
         }
         let pool = &mut self.buffers.pool;
         pool.sums(EVERYTHING);
         let top = pool.place_of_top().unwrap_or(usize::MAX);
-        pool.tokens[walk(uniform, &pool.block_sums, top, pool.len(), |place| f64::from(pool.weights[place]))]
+        let place = walk(uniform, &pool.block_sums, top, |block| {
+            &pool.weights[block..pool.weights.len().min(block + rows::BLOCK)]
+        });
+        pool.tokens[place]
     }
 }
 
-/// Walks along blocks of weights, then inside one, to the first of `len` places at which the running sum exceeds the
-/// share `uniform` of the whole. `block_sums` are without the weight at `top`, which is 1.
-fn walk(uniform: f64, block_sums: &[f64], top: usize, len: usize, weight: impl Fn(usize) -> f64) -> usize {
+/// Walks along blocks of weights, then inside one, to the first place at which the running sum exceeds the share
+/// `uniform` of the whole. `block_sums` are without the weight at `top`, which is 1; `weights` gives a block's, by its
+/// first place.
+fn walk<'a>(uniform: f64, block_sums: &[f64], top: usize, weights: impl FnOnce(usize) -> &'a [f32]) -> usize {
     let one_at = |place: usize, at: usize| if place == at { 1.0 } else { 0.0 };
     let sums = block_sums.iter().enumerate().map(|(block, sum)| sum + one_at(block, top / rows::BLOCK));
     let (block, left) = first_beyond(sums.clone(), uniform * sums.sum::<f64>());
     let start = block * rows::BLOCK;
-    let inside = start..len.min(start + rows::BLOCK);
-    let weights = inside.map(|place| if place == top { 1.0 } else { weight(place) });
-    start + first_beyond(weights, left).0
+    let weights = (start..).zip(weights(start));
+    let inside = weights.map(|(place, weight)| if place == top { 1.0 } else { f64::from(*weight) });
+    start + first_beyond(inside, left).0
 }
 
 /// The first index at which the running sum of the weights exceeds `target`, and what of the target was left there; the

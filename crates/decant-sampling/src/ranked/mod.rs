@@ -32,6 +32,10 @@ pub(crate) struct Buffers {
     block_sums: Vec<f64>,
     /// Some block maxima, to be put in order.
     block_order: Vec<f32>,
+    /// Logits of a sample of the row.
+    sampled: Vec<f32>,
+    /// Of such a sample, or of the block that a draw has come to.
+    weights: Vec<f32>,
     pool: Pool,
     reach: Reach,
     /// Some of the pool's places.
@@ -303,9 +307,8 @@ impl<'s> Ranked<'s> {
             return sums;
         }
         let sums = if self.buffers.reach == Reach::Whole {
-            let whole = self.buffers.pool.sums(EVERYTHING);
-            self.squares = whole.squares;
-            whole.sums
+            self.squares = if self.want.squares { self.buffers.pool.squares() } else { 0.0 };
+            self.buffers.pool.sums(EVERYTHING).sums
         } else {
             let Buffers { row, rewritten, blocks, block_sums, .. } = &mut *self.buffers;
             let row = if *rewritten { row } else { self.given };

@@ -33,8 +33,6 @@ pub(super) struct About {
 pub(super) struct Part {
     pub(super) len: usize,
     pub(super) sums: Sums,
-    /// Σ weight², without the top token's 1.
-    pub(super) squares: f64,
 }
 
 impl Pool {
@@ -80,7 +78,12 @@ impl Pool {
         let list = List { logits: &self.logits, weights: &self.weights };
         let sums = rows::list_sums(isa, list, window, top_logit, beta, &mut self.block_sums);
         let top = window[0] <= top_logit && top_logit <= window[1] && self.place_of_top().is_some();
-        Part { len: sums.len, sums: Sums { top, rest: sums.mass, first: sums.first }, squares: sums.squares }
+        Part { len: sums.len, sums: Sums { top, rest: sums.mass, first: sums.first } }
+    }
+
+    /// Σ weight², without the top token's 1.
+    pub(super) fn squares(&self) -> f64 {
+        self.weights.iter().map(|weight| f64::from(*weight) * f64::from(*weight)).sum()
     }
 
     /// Where the tokens stand whose logits lie in `outer` but not in `inner`.

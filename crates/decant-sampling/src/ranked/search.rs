@@ -250,10 +250,15 @@ impl Ranked<'_> {
         let stride = self.given.len() / SAMPLE | 1;
         let mut sample = std::mem::take(&mut self.buffers.order);
         sample.clear();
-        for (token, logit) in (0..).zip(self.row()).skip(stride / 2).step_by(stride) {
+        let Buffers { row, rewritten, sampled, weights, .. } = &mut *self.buffers;
+        let row = if *rewritten { row } else { self.given };
+        sampled.clear();
+        sampled.extend(row.iter().skip(stride / 2).step_by(stride));
+        decant_kernels::rows::weights(self.isa, sampled, top, beta, weights);
+        for (place, (logit, weight)) in sampled.iter().zip(&*weights).enumerate() {
             if *logit > f32::NEG_INFINITY && order.reach(top, *logit) > known {
-                let x = (logit - top) * beta;
-                sample.push(Entry { key: order.key(*logit, token), x, weight: decant_kernels::rows::exp(x) });
+                let key = order.key(*logit, place as TokenId);
+                sample.push(Entry { key, x: (logit - top) * beta, weight: *weight });
             }
         }
         sample.sort_unstable_by_key(|entry| entry.key);
@@ -266,7 +271,7 @@ impl Ranked<'_> {
             !within(&prefix)
         });
         // Twice the standard deviation of so many in a sample, and more after every failure.
-        ends = ends.map(|end| end + (2 << attempt) * (((end + 1) as f64).sqrt() as usize));
+        ends = ends.map(|end| end + (1 << attempt) * (((end + 1) as f64).sqrt() as usize));
         let reach =
             ends.and_then(|end| sample.get(end)).map(|entry| order.reach(top, self.row()[entry.token() as usize]));
         self.buffers.order = sample;
