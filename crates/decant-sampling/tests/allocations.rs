@@ -5,7 +5,7 @@ mod support;
 use decant_sampling::{Memory, Sampler, Scratch, Seed};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use support::rows;
+use support::{Numbers, history, rows};
 
 struct Counting;
 
@@ -36,17 +36,27 @@ static COUNTING: Counting = Counting;
 
 #[test]
 fn the_steady_state_allocates_nothing() {
-    let specs = ["", "temp=0", "temp=0.8,top_h=0.4", "top_h=0.4:rule=hf", "top_p=0.95", "top_k=40,min_p=0.05,temp=1.3"];
+    let specs = [
+        "",
+        "temp=0",
+        "temp=0.8,top_h=0.4",
+        "top_h=0.4:rule=hf",
+        "top_p=0.95",
+        "top_k=40,min_p=0.05,temp=1.3",
+        "repetition_penalty=1.1,frequency_penalty=0.1,presence_penalty=0.1",
+        "logit_bias=(0=1),dry=0.8:allowed=1:breakers=(0),no_repeat_ngram=30,temp=0.8",
+    ];
     for (name, row) in rows(1) {
+        let text = history::text(&mut Numbers(3), row.len(), 300);
         for spec in specs {
             let sampler = Sampler::new(&spec.parse().unwrap(), row.len()).unwrap();
             let (mut memory, mut scratch, mut masked) = (Memory::default(), Scratch::default(), row.clone());
             let mut round = || {
                 let coins = Seed(1).coins(0, 0);
-                sampler.pick(&row, &[], coins, &mut memory, &mut scratch).unwrap();
-                sampler.draw(&row, &[], coins, &mut memory, &mut scratch).unwrap();
+                sampler.pick(&row, &text, coins, &mut memory, &mut scratch).unwrap();
+                sampler.draw(&row, &text, coins, &mut memory, &mut scratch).unwrap();
                 masked.copy_from_slice(&row);
-                sampler.mask(&mut masked, (&[]).into(), coins, &mut memory, &mut scratch).unwrap();
+                sampler.mask(&mut masked, (&text).into(), coins, &mut memory, &mut scratch).unwrap();
             };
             round();
             let before = ALLOCATIONS.get();

@@ -1,6 +1,7 @@
 //! The survivors of the stages so far, in falling probability, ordered only as far as a rule asks.
 
 mod draw;
+mod lookback;
 mod order;
 mod pool;
 mod prefix;
@@ -45,6 +46,7 @@ pub(crate) struct Buffers {
     /// What learning stages found, and rows that have changed since they did.
     found: Vec<rewrite::Found>,
     past_rows: Vec<Vec<f32>>,
+    lookback: lookback::Lookback,
 }
 
 impl Buffers {

@@ -64,7 +64,8 @@ impl Ranked<'_> {
 
     /// Ranks anew after a stage has changed logits.
     pub(crate) fn settle(&mut self) -> Result<(), RowError> {
-        if !self.buffers.rewritten {
+        // Whoever changes a logit puts survivors that stand in a list of their own back into the row first.
+        if !self.buffers.rewritten || self.buffers.reach == Reach::Whole {
             return Ok(());
         }
         let Buffers { row, blocks, .. } = &mut *self.buffers;
