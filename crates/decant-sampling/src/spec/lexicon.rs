@@ -5,14 +5,15 @@ use super::build::{Param, Params};
 use super::phrases::Phrase;
 use crate::TokenId;
 use crate::stages::Stage;
+use std::borrow::Cow;
 
 /// What a spec needs to know of a tokenizer.
 pub trait Lexicon {
     /// One more than the highest id.
     fn vocab(&self) -> usize;
 
-    /// The bytes that a token adds to a text; nothing for control tokens.
-    fn bytes(&self, token: TokenId) -> &[u8];
+    /// The bytes that a token adds to a text; for a control token, which adds none, whatever it goes by.
+    fn bytes(&self, token: TokenId) -> Cow<'_, [u8]>;
 
     /// The tokens of a text that stands inside of another; `None` where there is no telling.
     fn inside(&self, text: &str) -> Option<Vec<TokenId>>;
@@ -83,8 +84,8 @@ mod tests {
             self.pieces.len()
         }
 
-        fn bytes(&self, token: TokenId) -> &[u8] {
-            self.pieces[token as usize].as_bytes()
+        fn bytes(&self, token: TokenId) -> Cow<'_, [u8]> {
+            self.pieces[token as usize].as_bytes().into()
         }
 
         fn inside(&self, text: &str) -> Option<Vec<TokenId>> {
