@@ -3,7 +3,6 @@
 mod error;
 mod gguf;
 mod hugging_face;
-mod lexicon;
 mod pieces;
 mod pre;
 mod spm;

@@ -97,11 +97,9 @@ impl Sampler {
     /// Makes a spec ready for rows of `vocab` logits, on the fastest instruction set of this machine.
     ///
     /// # Errors
-    /// A stage whose numbers are out of range (a spec built by hand, not parsed), or that names a token outside of the
-    /// vocabulary.
+    /// A stage whose numbers are out of range (a spec built by hand, not parsed).
     pub fn new(spec: &SamplerSpec, vocab: usize) -> Result<Self, SpecError> {
         spec.check()?;
-        spec.check_vocab(vocab)?;
         let stages: Vec<Stage> = spec.0.iter().filter(|stage| !stage.is_neutral()).cloned().collect();
         let follows_entropy = stages.iter().any(Stage::follows_entropy);
         let want = stages.iter().map(Stage::want).fold(Want::default(), Want::or);
@@ -278,12 +276,13 @@ impl Run {
     }
 
     fn cut(&mut self, ranked: &mut Ranked<'_>, observe: bool, cut: impl FnOnce(&mut Ranked<'_>)) {
-        let (len, log_weight) = (ranked.len(), observe.then(|| ranked.log_mass()));
+        let (len, top, log_weight) = (ranked.len(), ranked.top_logit(), observe.then(|| ranked.log_weight()));
         cut(ranked);
         if let Some(before) = log_weight
             && ranked.len() < len
         {
-            self.kept_mass *= libm::exp(ranked.log_mass() - before);
+            // From top to top first: a cold row's logits would swallow the weights.
+            self.kept_mass *= libm::exp(ranked.top_logit() - top + (ranked.log_weight() - before));
         }
     }
 }

@@ -5,7 +5,7 @@ mod support;
 use decant_sampling::{Memory, Sampler, Scratch, Seed};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use support::{Numbers, history, rows};
+use support::rows;
 
 struct Counting;
 
@@ -43,20 +43,24 @@ fn the_steady_state_allocates_nothing() {
         "top_h=0.4:rule=hf",
         "top_p=0.95",
         "top_k=40,min_p=0.05,temp=1.3",
-        "repetition_penalty=1.1,frequency_penalty=0.1,presence_penalty=0.1",
-        "logit_bias=(0=1),dry=0.8:allowed=1:breakers=(0),no_repeat_ngram=30,temp=0.8",
+        "typical=0.8",
+        "epsilon=1e-3,eta=1e-2,top_a=0.2",
+        "top_n_sigma=1,p_less",
+        "min_k=3",
+        "top_b=0.3",
+        "tfs=0.9",
+        "xtc=1:threshold=0.01",
     ];
     for (name, row) in rows(1) {
-        let text = history::text(&mut Numbers(3), row.len(), 300);
         for spec in specs {
             let sampler = Sampler::new(&spec.parse().unwrap(), row.len()).unwrap();
             let (mut memory, mut scratch, mut masked) = (Memory::default(), Scratch::default(), row.clone());
             let mut round = || {
                 let coins = Seed(1).coins(0, 0);
-                sampler.pick(&row, &text, coins, &mut memory, &mut scratch).unwrap();
-                sampler.draw(&row, &text, coins, &mut memory, &mut scratch).unwrap();
+                sampler.pick(&row, &[], coins, &mut memory, &mut scratch).unwrap();
+                sampler.draw(&row, &[], coins, &mut memory, &mut scratch).unwrap();
                 masked.copy_from_slice(&row);
-                sampler.mask(&mut masked, (&text).into(), coins, &mut memory, &mut scratch).unwrap();
+                sampler.mask(&mut masked, (&[]).into(), coins, &mut memory, &mut scratch).unwrap();
             };
             round();
             let before = ALLOCATIONS.get();

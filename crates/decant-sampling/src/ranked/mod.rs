@@ -1,7 +1,6 @@
 //! The survivors of the stages so far, in falling probability, ordered only as far as a rule asks.
 
 mod draw;
-mod lookback;
 mod order;
 mod pool;
 mod prefix;
@@ -46,18 +45,20 @@ pub(crate) struct Buffers {
     /// What learning stages found, and rows that have changed since they did.
     found: Vec<rewrite::Found>,
     past_rows: Vec<Vec<f32>>,
-    lookback: lookback::Lookback,
 }
 
 impl Buffers {
     /// The survivors in token order.
-    pub(crate) fn survivors<'a>(&'a self, given: &'a [f32]) -> Box<dyn Iterator<Item = (TokenId, f32)> + 'a> {
-        if self.reach == Reach::Whole {
-            let Pool { tokens, logits, .. } = &self.pool;
-            return Box::new(tokens.iter().copied().zip(logits.iter().copied()));
-        }
-        let row = if self.rewritten { &self.row } else { given };
-        Box::new((0..).zip(row.iter().copied()).filter(|(_, logit)| *logit > f32::NEG_INFINITY))
+    pub(crate) fn survivors<'a>(&'a self, given: &'a [f32]) -> impl Iterator<Item = (TokenId, f32)> + 'a {
+        let Pool { tokens, logits, .. } = &self.pool;
+        // One of the two is empty.
+        let (listed, row) = match (self.reach, self.rewritten) {
+            (Reach::Whole, _) => (tokens.len(), &[][..]),
+            (_, true) => (0, &self.row[..]),
+            (_, false) => (0, given),
+        };
+        let allowed = (0..).zip(row.iter().copied()).filter(|(_, logit)| *logit > f32::NEG_INFINITY);
+        tokens[..listed].iter().copied().zip(logits.iter().copied()).chain(allowed)
     }
 
     /// Writes the survivors' logits over the row they are of, times `beta`, and forbids every other token.
@@ -225,9 +226,9 @@ impl<'s> Ranked<'s> {
         self.raw().logprob(self.given[token as usize])
     }
 
-    /// ln Σe^l of the survivors, at the temperature so far.
-    pub(crate) fn log_mass(&mut self) -> f64 {
-        self.top_logit() + self.sums().log_weight()
+    /// ln Σe^(l - l\[top\]) of the survivors, at the temperature so far.
+    pub(crate) fn log_weight(&mut self) -> f64 {
+        self.sums().log_weight()
     }
 
     /// Inverse temperature so far.

@@ -64,7 +64,7 @@ impl Ranked<'_> {
 
     /// Ranks anew after a stage has changed logits.
     pub(crate) fn settle(&mut self) -> Result<(), RowError> {
-        // Whoever changes a logit puts survivors that stand in a list of their own back into the row first.
+        // Where the survivors are still in the pool this stage has changed none, whatever earlier ones have.
         if !self.buffers.rewritten || self.buffers.reach == Reach::Whole {
             return Ok(());
         }

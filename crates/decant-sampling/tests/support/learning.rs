@@ -47,7 +47,9 @@ impl Twin {
     fn reshape(&mut self, shape: impl Fn(f64) -> f64) {
         let top = self.tokens[0].1;
         self.cooled_by = 1.0;
-        self.tokens.iter_mut().for_each(|(_, l)| *l = shape(*l - top));
+        // A row holds f32, and no infinity.
+        let logit = |x: f64| f64::from(shape(x).clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32);
+        self.tokens.iter_mut().for_each(|(_, l)| *l = logit(*l - top));
         self.tokens.sort_by(|a, b| b.1.partial_cmp(&a.1).unwrap().then(a.0.cmp(&b.0)));
     }
 

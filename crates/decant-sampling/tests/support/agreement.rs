@@ -1,0 +1,43 @@
+//! A sampler against its twin.
+
+use super::{MARGIN, Twin};
+use decant_sampling::{Coins, Isa, Memory, Sampler, SamplerSpec, Scratch, Step, TokenId};
+
+pub fn close(what: &str, got: f64, expected: f64) {
+    let error = (got - expected).abs();
+    assert!(error <= 3e-6 * expected.abs() + 1e-9, "{what}: {got}, the twin has {expected}");
+}
+
+/// Runs one spec on one row on every tier and compares with the twin. Returns whether the decision was a near-tie.
+pub fn check(name: &str, spec: &SamplerSpec, row: &[f32], coins: Coins) -> bool {
+    let twin = Twin::run_with(spec, row, coins);
+    let mut first: Option<(Step, Vec<TokenId>)> = None;
+    for isa in Isa::available() {
+        let sampler = Sampler::new(spec, row.len()).unwrap().with_isa(isa);
+        let mut scratch = Scratch::default();
+        let step = sampler.pick(row, &[], coins, &mut Memory::default(), &mut scratch).unwrap();
+        let kept: Vec<TokenId> = scratch.kept(row).collect();
+        if let Some(first) = &first {
+            assert_eq!(first, &(step, kept.clone()), "{name}, `{spec}`: {} differs", isa.name());
+        } else {
+            first = Some((step, kept));
+        }
+    }
+    let (step, kept) = first.unwrap();
+    if twin.margin < MARGIN {
+        return true;
+    }
+    let mut expected: Vec<TokenId> = twin.tokens.iter().map(|(token, _)| *token).collect();
+    expected.sort_unstable();
+    assert_eq!(kept, expected, "{name}, `{spec}`");
+    assert_eq!(step.kept as usize, kept.len());
+    let close = |what: &str, got, expected| close(&format!("{name}, `{spec}`, {what}"), got, expected);
+    let raw = Twin::of(row);
+    close("entropy", step.entropy, raw.entropy());
+    close("temperature", step.temperature, twin.temperature);
+    close("kept mass", step.kept_mass, twin.kept_mass);
+    close("kept entropy", step.kept_entropy, twin.entropy());
+    let place = raw.tokens.iter().position(|(token, _)| *token == step.token).unwrap();
+    close("logprob", step.logprob, raw.log_probabilities()[place]);
+    false
+}
