@@ -2,10 +2,12 @@
 //!
 //! - `generate write` makes the files that follow from the catalog of stages; `generate check` fails where one is stale;
 //! - `architecture` fails on an edge between crates that the design does not have, and on a source file that is too long;
+//! - `instructions write` counts, under callgrind, what each sampler costs; `instructions check` fails where one became dearer;
 //! - `check` is `generate check` and `architecture`. It is a unit test too.
 
 mod architecture;
 mod generate;
+mod instructions;
 mod pages;
 
 use anyhow::bail;
@@ -17,12 +19,15 @@ fn main() -> anyhow::Result<()> {
     match args.as_slice() {
         ["generate", "write"] => generate::write(root()),
         ["generate", "check"] => generate::check(root()),
+        ["instructions", "write"] => instructions::write(root()),
+        ["instructions", "check"] => instructions::check(root()),
+        ["instructions", "run"] => instructions::run(),
         ["architecture"] => architecture::check(root()),
         ["check"] => {
             generate::check(root())?;
             architecture::check(root())
         }
-        _ => bail!("usage: cargo xtask generate write|check | architecture | check"),
+        _ => bail!("usage: cargo xtask generate write|check | instructions write|check | architecture | check"),
     }
 }
 

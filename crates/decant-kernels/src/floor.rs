@@ -71,7 +71,8 @@ mod avx2 {
                 *max = _mm256_max_ps(*max, logits);
             }
         }
-        let max = store(max).into_iter().fold(f32::NEG_INFINITY, |a, b| if a > b { a } else { b });
+        let max = _mm256_max_ps(_mm256_max_ps(max[0], max[1]), _mm256_max_ps(max[2], max[3]));
+        let max = lanes(max).into_iter().fold(f32::NEG_INFINITY, |a, b| if a > b { a } else { b });
 
         let (mut mass, mut first) = ([_mm256_setzero_ps(); 4], [_mm256_setzero_ps(); 4]);
         for chunk in chunks {
@@ -80,7 +81,7 @@ mod avx2 {
         if !rest.is_empty() {
             add(load(&last), max, &mut mass, &mut first);
         }
-        Floor { max, mass: store(mass).iter().sum(), first: store(first).iter().sum() }
+        Floor { max, mass: sum(mass), first: sum(first) }
     }
 
     // By index, not by iterators: those the compiler does not unroll, and the accumulators then live in memory.
@@ -128,9 +129,18 @@ mod avx2 {
         }
     }
 
-    fn store(lanes: [__m256; 4]) -> [f32; 32] {
-        // SAFETY: both are thirty-two floats and nothing else.
-        unsafe { std::mem::transmute(lanes) }
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn sum(parts: [__m256; 4]) -> f32 {
+        let [a, b, c, d] = parts;
+        lanes(_mm256_add_ps(_mm256_add_ps(a, b), _mm256_add_ps(c, d))).iter().sum()
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn lanes(register: __m256) -> [f32; 8] {
+        // SAFETY: both are eight floats and nothing else.
+        unsafe { std::mem::transmute(register) }
     }
 }
 

@@ -8,6 +8,41 @@ use std::str::FromStr;
 pub use decant_kernels::allocations::{CountingAllocator, count as count_allocations};
 pub use decant_kernels::{Floor, floor};
 
+/// Samplers of every kind, and whether their caller observes: those whose cost is watched.
+pub const SAMPLERS: [(&str, bool); 26] = [
+    // One rule.
+    ("temp=1,top_h=0.4", true),
+    ("temp=1,top_p=0.9", true),
+    ("min_p=0.1", true),
+    ("top_k=50", true),
+    ("eta=0.0003", true),
+    ("epsilon=0.0003", true),
+    ("top_n_sigma=1", true),
+    ("p_less", true),
+    ("min_k=3", true),
+    ("top_b=0.3", true),
+    ("typical=0.9", true),
+    // Steered by the row's entropy, or by what was drawn before.
+    ("temp=by_entropy(0.5..4.0->0.3..1.8)", true),
+    ("mirostat=2", true),
+    // The whole vocabulary.
+    ("temp=1", true),
+    // Chains: hardly dearer than their dearest stage.
+    ("temp=1,top_p=0.9,min_p=0.05,top_k=50", true),
+    ("top_h=0.4,top_p=0.9,min_p=0.05", true),
+    ("top_k=1000,typical=0.9", true),
+    ("top_k=40,top_p=0.95,min_p=0.05,temp=0.8", true),
+    // Nobody looks, so nothing is computed for show.
+    ("temp=0", false),
+    ("min_p=0.1", false),
+    ("top_k=50", false),
+    ("top_k=40,top_p=0.95,min_p=0.05,temp=0.8", false),
+    ("temp=1,top_h=0.4", false),
+    ("temp=1,top_p=0.9", false),
+    ("top_n_sigma=1", false),
+    ("temp=1", false),
+];
+
 /// How unsure the model is that a row stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Regime {

@@ -1,14 +1,13 @@
 //! `decant bench`: how fast Decant is on this machine.
 
 pub mod args;
-mod cases;
 mod measure;
 mod rows;
 
 use crate::session::{Session, Usage};
 use anyhow::Result;
 use args::{Bench, BenchSampler, Observe, Rows};
-use decant_sampling::yardstick::Regime;
+use decant_sampling::yardstick::{Regime, SAMPLERS};
 use decant_sampling::{Sampler, SamplerSpec};
 use indicatif::ProgressBar;
 use measure::{Measured, measure};
@@ -59,15 +58,20 @@ fn cases(args: &BenchSampler, session: &Session) -> Vec<Case> {
         let observe = args.observe.unwrap_or(Observe::Entropy);
         return args.sampler.iter().map(|spec| (spec.clone(), observe)).collect();
     }
-    let wanted = |(_, observe): &&(&str, Observe)| args.observe.is_none_or(|wanted| wanted == *observe);
-    let parse = |(text, observe): &(&str, Observe)| match text.parse() {
-        Ok(spec) => Some((spec, *observe)),
-        Err(error) => {
-            session.note(format!("left out: {error}"));
-            None
+    let watched = SAMPLERS.iter().filter_map(|(text, observed)| {
+        let observe = if *observed { Observe::Entropy } else { Observe::Nothing };
+        if args.observe.is_some_and(|wanted| wanted != observe) {
+            return None;
         }
-    };
-    cases::TABLE.iter().filter(wanted).filter_map(parse).collect()
+        match text.parse() {
+            Ok(spec) => Some((spec, observe)),
+            Err(error) => {
+                session.note(format!("left out: {error}"));
+                None
+            }
+        }
+    });
+    watched.collect()
 }
 
 /// Measurements on rows of one size and regime.
