@@ -72,6 +72,9 @@ fn the_table_of_all_kinds_on_one_regime() {
         assert!(samplers.contains(&sampler), "{samplers:?}");
     }
     assert!(table.iter().any(|line| line["observe"] == "nothing"));
+    // Mirostat's surprise may still be wandering after so few runs, and with it what is kept.
+    let settled = |line: &&Value| !line["sampler"].as_str().unwrap().starts_with("mirostat");
+    assert!(table.iter().filter(settled).all(|line| line["allocations"] == 0), "{table:?}");
     let told = place.ok(&[&QUICK[..], &args].concat());
     assert!(told.contains("flat rows: H = 7.5 nats, vocabulary 3000") && told.contains("ratio"), "{told}");
     assert!(told.lines().any(|line| line.starts_with("temp=1,top_h=0.4 ")), "{told}");

@@ -8,7 +8,7 @@ use crate::session::{Session, Usage};
 use anyhow::Result;
 use args::{Bench, BenchSampler, Observe, Rows};
 use decant_sampling::yardstick::{Regime, SAMPLERS};
-use decant_sampling::{Sampler, SamplerSpec};
+use decant_sampling::{Sampler, SamplerSpec, SpecError};
 use indicatif::ProgressBar;
 use measure::{Measured, measure};
 use serde::Serialize;
@@ -38,7 +38,7 @@ struct Line<'a> {
 }
 
 fn sampler(args: &BenchSampler, session: &Session) -> Result<()> {
-    let cases = cases(args, session);
+    let cases = cases(args)?;
     let regimes = args.regime.map_or(Regime::ALL.to_vec(), |regime| vec![regime]);
     let bar = session.bar("measuring", (args.vocab.len() * regimes.len() * cases.len()) as u64, false);
     for vocab in &args.vocab {
@@ -53,25 +53,15 @@ fn sampler(args: &BenchSampler, session: &Session) -> Result<()> {
 type Case = (SamplerSpec, Observe);
 
 /// What was asked for, or the table.
-fn cases(args: &BenchSampler, session: &Session) -> Vec<Case> {
+fn cases(args: &BenchSampler) -> Result<Vec<Case>, SpecError> {
     if !args.sampler.is_empty() {
         let observe = args.observe.unwrap_or(Observe::Entropy);
-        return args.sampler.iter().map(|spec| (spec.clone(), observe)).collect();
+        return Ok(args.sampler.iter().map(|spec| (spec.clone(), observe)).collect());
     }
-    let watched = SAMPLERS.iter().filter_map(|(text, observed)| {
-        let observe = if *observed { Observe::Entropy } else { Observe::Nothing };
-        if args.observe.is_some_and(|wanted| wanted != observe) {
-            return None;
-        }
-        match text.parse() {
-            Ok(spec) => Some((spec, observe)),
-            Err(error) => {
-                session.note(format!("left out: {error}"));
-                None
-            }
-        }
-    });
-    watched.collect()
+    let observe = |observed| if observed { Observe::Entropy } else { Observe::Nothing };
+    let watched = SAMPLERS.iter().map(|(spec, observed)| (spec, observe(*observed)));
+    let wanted = watched.filter(|(_, observe)| args.observe.is_none_or(|wanted| wanted == *observe));
+    wanted.map(|(spec, observe)| Ok((spec.parse()?, observe))).collect()
 }
 
 /// Measurements on rows of one size and regime.
