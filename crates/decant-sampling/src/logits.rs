@@ -90,7 +90,8 @@ impl<'a> Logits<'a> {
     /// The statistics of the row at T = 1.
     pub(crate) fn stats(&self) -> EntropyStats {
         let (all, top) = (Want { first: true, second: true, squares: false }, self.bounds.top as usize);
-        let moments = rows::moments(Isa::best(), self.row, &self.blocks, top, 1.0, all, &mut Vec::new());
+        let row = rows::Row { logits: self.row, blocks: &self.blocks, top, beta: 1.0 };
+        let moments = rows::moments(Isa::best(), row, all, &mut Vec::new());
         EntropyStats::from_moments(self.row[top], self.bounds.support, moments)
     }
 }

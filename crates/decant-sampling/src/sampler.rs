@@ -232,6 +232,7 @@ impl Sampler {
 
         let mut run = Run { temperature: 1.0, kept_mass: 1.0 };
         for (place, stage) in self.stages.iter().enumerate() {
+            ranked.begin_stage()?;
             if let Some(learner) = stage.learner() {
                 ranked.context.memory = *memory.0[place].get_or_insert_with(|| learner.start(&mut ranked));
                 ranked.take_note(place);

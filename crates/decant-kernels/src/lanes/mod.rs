@@ -42,6 +42,11 @@ pub(crate) unsafe trait Lanes: Copy {
     fn scale_by_rounded(self, rounded: Self) -> Self;
     /// Bit i is set where lane i is `>= bound`.
     fn at_least(self, bound: Self) -> u16;
+    /// Bit i is set where lane i lies in the window, ends included.
+    #[inline(always)]
+    fn inside(self, [least, largest]: [f32; 2]) -> u16 {
+        self.at_least(Self::splat(least)) & Self::splat(largest).at_least(self)
+    }
     /// The lanes whose bits are set in `keep`, in order, at the front of `out`; what lies behind them means nothing.
     fn compress(self, keep: u16, out: &mut [f32; LANES]);
     /// The same of sixteen words.
@@ -177,27 +182,28 @@ unsafe impl Lanes for Scalar {
     fn prefetch<T>(_: *const T) {}
 }
 
-/// `dispatch!(isa => body(args))` runs the generic function `body::<L>` compiled for the tier that `isa` proves.
+/// `dispatch!(isa => body(args))` runs the generic function `body::<L>` compiled for the tier that `isa` proves;
+/// `body[N](args)` runs `body::<L, N>` for a constant parameter `N: u8` of the function around it.
 macro_rules! dispatch {
-    ($isa:expr => $body:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?) => {{
+    ($isa:expr => $body:ident$([$plan:ident])?($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?) => {{
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma,f16c,popcnt")]
-        fn avx2($($arg: $ty),*) $(-> $ret)? {
-            $body::<$crate::lanes::Avx2>($($arg),*)
+        fn avx2$(<const $plan: u8>)?($($arg: $ty),*) $(-> $ret)? {
+            $body::<$crate::lanes::Avx2$(, $plan)?>($($arg),*)
         }
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,popcnt")]
-        fn avx512($($arg: $ty),*) $(-> $ret)? {
-            $body::<$crate::lanes::Avx512>($($arg),*)
+        fn avx512$(<const $plan: u8>)?($($arg: $ty),*) $(-> $ret)? {
+            $body::<$crate::lanes::Avx512$(, $plan)?>($($arg),*)
         }
         match $isa.name() {
-            $crate::IsaName::Scalar => $body::<$crate::lanes::Scalar>($($arg),*),
+            $crate::IsaName::Scalar => $body::<$crate::lanes::Scalar$(, $plan)?>($($arg),*),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an `Isa` of this name exists only where the processor has these features.
-            $crate::IsaName::Avx2 => unsafe { avx2($($arg),*) },
+            $crate::IsaName::Avx2 => unsafe { avx2$(::<$plan>)?($($arg),*) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
-            $crate::IsaName::Avx512 => unsafe { avx512($($arg),*) },
+            $crate::IsaName::Avx512 => unsafe { avx512$(::<$plan>)?($($arg),*) },
             #[cfg(not(target_arch = "x86_64"))]
             _ => unreachable!("no Isa of another name exists here"),
         }

@@ -4,29 +4,67 @@ use super::{BLOCK, Blocks, block};
 use crate::Isa;
 use crate::lanes::{LANES, Lanes, dispatch};
 
-/// Puts every token whose logit lies in the window (from least to largest, ends included) into `tokens` and its logit
-/// into `logits` (both cleared first), in token order. Blocks that lie wholly outside are not read.
-pub fn gather(isa: Isa, row: &[f32], blocks: &Blocks, window: [f32; 2], tokens: &mut Vec<u32>, logits: &mut Vec<f32>) {
+/// Puts every token whose logit lies in the window `outer` (from least to largest, ends included), but not in `inner`,
+/// into `tokens` and its logit into `logits` (both cleared first), in token order. Blocks that lie wholly outside are not
+/// read.
+pub fn gather(
+    isa: Isa,
+    row: &[f32],
+    blocks: &Blocks,
+    outer: [f32; 2],
+    inner: Option<[f32; 2]>,
+    tokens: &mut Vec<u32>,
+    logits: &mut Vec<f32>,
+) {
     tokens.clear();
     logits.clear();
-    dispatch!(isa => inside(
-        row: &[f32], blocks: &Blocks, window: [f32; 2], tokens: &mut Vec<u32>, logits: &mut Vec<f32>,
+    match inner {
+        None => run::<0>(isa, row, blocks, outer, outer, tokens, logits),
+        Some(inner) => run::<HOLE>(isa, row, blocks, outer, inner, tokens, logits),
+    }
+}
+
+/// Says when compiling that there is an inner window.
+const HOLE: u8 = 1;
+
+fn run<const PLAN: u8>(
+    isa: Isa,
+    row: &[f32],
+    blocks: &Blocks,
+    outer: [f32; 2],
+    inner: [f32; 2],
+    tokens: &mut Vec<u32>,
+    logits: &mut Vec<f32>,
+) {
+    dispatch!(isa => collect[PLAN](
+        row: &[f32],
+        blocks: &Blocks,
+        outer: [f32; 2],
+        inner: [f32; 2],
+        tokens: &mut Vec<u32>,
+        logits: &mut Vec<f32>,
     ));
 }
 
 #[inline(always)]
-fn inside<L: Lanes>(row: &[f32], blocks: &Blocks, window: [f32; 2], tokens: &mut Vec<u32>, logits: &mut Vec<f32>) {
-    let [least, largest] = window;
+fn collect<L: Lanes, const PLAN: u8>(
+    row: &[f32],
+    blocks: &Blocks,
+    outer: [f32; 2],
+    inner: [f32; 2],
+    tokens: &mut Vec<u32>,
+    logits: &mut Vec<f32>,
+) {
     let mut padded = [0.0; BLOCK];
     for (index, (min, max)) in blocks.min.iter().zip(&blocks.max).enumerate() {
-        if *max < least || *min > largest {
+        if *max < outer[0] || *min > outer[1] {
             continue;
         }
         let (block, first) = (block(row, index, &mut padded), (index * BLOCK) as u32);
         let (mut hits, mut count) = ([0; BLOCK / LANES], 0);
         for (hits, sixteen) in hits.iter_mut().zip(block) {
             let lanes = L::load(sixteen);
-            *hits = lanes.at_least(L::splat(least)) & L::splat(largest).at_least(lanes);
+            *hits = lanes.inside(outer) & if PLAN == HOLE { !lanes.inside(inner) } else { u16::MAX };
             count += hits.count_ones();
         }
         // Few are fetched one by one; many are moved together, without a branch that nobody could foresee.

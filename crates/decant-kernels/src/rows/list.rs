@@ -75,7 +75,8 @@ fn sum_list<L: Lanes>(
     beta: f32,
     block_sums: &mut Vec<f64>,
 ) -> ListSums {
-    let [least, largest, top, lowest] = [window[0], window[1], top, f32::MIN].map(L::splat);
+    let (least, largest) = (L::splat(window[0]), L::splat(window[1]));
+    let (top, lowest) = (L::splat(top), L::splat(f32::MIN));
     let (mut sums, mut padded) = (ListSums::default(), [[0.0; BLOCK]; 2]);
     let [padded_logits, padded_weights] = &mut padded;
     for index in 0..logits.len().div_ceil(BLOCK) {
@@ -116,7 +117,7 @@ fn between<L: Lanes>(logits: &[f32], outer: [f32; 2], inner: [f32; 2], places: &
         let (mut found, mut len) = ([0; BLOCK + LANES], 0);
         for (i, sixteen) in block(logits, index, &mut padded).iter().enumerate() {
             let l = L::load(sixteen);
-            let hits = inside(l, outer) & !inside(l, inner);
+            let hits = l.inside(outer) & !l.inside(inner);
             let here = std::array::from_fn(|lane| (index * BLOCK + i * LANES + lane) as u32);
             if let Some(out) = found[len..].first_chunk_mut() {
                 L::compress_words(&here, hits, out);
@@ -125,12 +126,6 @@ fn between<L: Lanes>(logits: &[f32], outer: [f32; 2], inner: [f32; 2], places: &
         }
         places.extend_from_slice(&found[..len]);
     }
-}
-
-/// Which lanes lie in a window.
-#[inline(always)]
-fn inside<L: Lanes>(lanes: L, [least, largest]: [f32; 2]) -> u16 {
-    lanes.at_least(L::splat(least)) & L::splat(largest).at_least(lanes)
 }
 
 /// Keeps the tokens of a list whose logits lie in the window, in order.
@@ -156,7 +151,7 @@ fn move_up<L: Lanes>(window: [f32; 2], tokens: &mut [u32], logits: &mut [f32], w
         let here = (tokens[at..].first_chunk().copied(), logits[at..].first_chunk(), weights[at..].first_chunk());
         let (Some(words), Some(l), Some(w)) = here else { break };
         let (l, w) = (L::load(l), L::load(w));
-        let stay = inside(l, window);
+        let stay = l.inside(window);
         if let Some(out) = tokens[kept..].first_chunk_mut() {
             L::compress_words(&words, stay, out);
         }

@@ -3,6 +3,7 @@
 //! A row is cut into blocks of [`BLOCK`] tokens. [`scan`] checks it and takes each block's largest logit; [`moments`]
 //! takes the exponential sums block by block; [`gather`] visits only blocks whose largest logit reaches a bound.
 
+mod bound;
 mod exp;
 mod gather;
 mod list;
@@ -11,12 +12,13 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
+pub use bound::Bound;
 pub use exp::exp;
 pub(crate) use exp::exp_lanes;
 pub use gather::gather;
 pub use list::{List, ListSums, list_sums, places, retain, weights};
-pub use moments::{Moments, Want, moments};
-pub use scan::{Blocks, NotALogit, Scan, scan};
+pub use moments::{Moments, Row, Want, bounded, moments};
+pub use scan::{Blocks, NotALogit, Scan, scan, spread};
 
 use crate::lanes::LANES;
 

@@ -18,7 +18,7 @@ pub struct NotALogit {
 pub struct Blocks {
     /// -inf where everything is forbidden.
     pub max: Vec<f32>,
-    /// -inf where something is forbidden, and for a last block that is not full.
+    /// -inf where something is forbidden.
     pub min: Vec<f32>,
 }
 
@@ -77,6 +77,11 @@ fn bounds<L: Lanes>(row: &[f32], blocks: &mut Blocks) -> (bool, usize) {
         blocks.min.push(min);
         support += if min > f32::NEG_INFINITY { BLOCK } else { allowed::<L>(block) };
     }
+    // A last block that is not full was filled up with -inf.
+    let rest = row.as_chunks::<BLOCK>().1;
+    if let Some(min) = blocks.min.last_mut().filter(|_| !rest.is_empty()) {
+        *min = rest.iter().fold(f32::INFINITY, |a, &b| if a < b { a } else { b });
+    }
     let sum = sum[0].add(sum[1]).sum();
     (!(sum.is_finite() || sum == f32::NEG_INFINITY), support)
 }
@@ -88,6 +93,30 @@ fn allowed<L: Lanes>(block: &[[f32; LANES]]) -> usize {
         allowed += L::load(sixteen).at_least(L::splat(f32::MIN)).count_ones() as usize;
     }
     allowed
+}
+
+/// Σd and Σd² over the logits above -inf, d = l - center.
+pub fn spread(isa: Isa, row: &[f32], center: f32) -> [f64; 2] {
+    dispatch!(isa => deviations(row: &[f32], center: f32) -> [f64; 2])
+}
+
+#[inline(always)]
+fn deviations<L: Lanes>(row: &[f32], center: f32) -> [f64; 2] {
+    let (mut total, mut padded) = ([0.0; 2], [0.0; BLOCK]);
+    let (center, least) = (L::splat(center), L::splat(f32::MIN));
+    for index in 0..row.len().div_ceil(BLOCK) {
+        let mut sums = [L::splat(0.0); 2];
+        for sixteen in block(row, index, &mut padded) {
+            let logits = L::load(sixteen);
+            let d = logits.sub(center).zero_unless_at_least(logits, least);
+            sums[0] = sums[0].add(d);
+            sums[1] = d.mul_add(d, sums[1]);
+        }
+        for (total, sum) in total.iter_mut().zip(sums) {
+            *total += f64::from(sum.sum());
+        }
+    }
+    total
 }
 
 const _: () = assert!(BLOCK.is_multiple_of(2 * LANES));

@@ -40,18 +40,22 @@ fn tiers_agree_bit_for_bit() {
         assert_eq!(expected_scan.top, Some(top));
         assert_eq!(expected_scan.support, row.iter().filter(|l| **l > f32::NEG_INFINITY).count());
         for beta in [1.0, 0.37, 3.0, f32::MAX] {
-            let expected = moments(scalar(), &row, &expected_blocks, top, beta, EVERYTHING, &mut expected_sums);
+            let expected = moments(scalar(), seen(&row, &expected_blocks, top, beta), EVERYTHING, &mut expected_sums);
             assert!(bits(expected).into_iter().all(|bits| f64::from_bits(bits).is_finite()));
             for isa in other_tiers() {
                 let (mut blocks, mut sums) = (Blocks::default(), Vec::new());
                 assert_eq!(scan(isa, &row, &mut blocks).unwrap(), expected_scan);
                 assert_eq!(blocks, expected_blocks);
-                let got = moments(isa, &row, &blocks, top, beta, EVERYTHING, &mut sums);
+                let got = moments(isa, seen(&row, &blocks, top, beta), EVERYTHING, &mut sums);
                 assert_eq!(bits(got), bits(expected));
                 assert_eq!(sums, expected_sums);
             }
         }
     }
+}
+
+fn seen<'a>(logits: &'a [f32], blocks: &'a Blocks, top: usize, beta: f32) -> Row<'a> {
+    Row { logits, blocks, top, beta }
 }
 
 fn bits(moments: Moments) -> [u64; 4] {
@@ -63,7 +67,7 @@ fn fewer_sums_are_the_same_sums() {
     for row in rows() {
         let mut blocks = Blocks::default();
         let top = scan(scalar(), &row, &mut blocks).unwrap().top.unwrap();
-        let take = |want| bits(moments(Isa::best(), &row, &blocks, top, 0.8, want, &mut Vec::new()));
+        let take = |want| bits(moments(Isa::best(), seen(&row, &blocks, top, 0.8), want, &mut Vec::new()));
         let (all, none) = (take(EVERYTHING), Want::default());
         assert_eq!(take(none)[0], all[0]);
         assert_eq!(take(Want { first: true, ..none })[0], all[0]);
@@ -83,8 +87,39 @@ fn gathering_finds_what_lies_in_the_window() {
             let expected: Vec<(u32, f32)> = (0..).zip(row.iter().copied()).filter(|(_, l)| inside(*l)).collect();
             for isa in Isa::available() {
                 let (mut tokens, mut logits) = (Vec::new(), Vec::new());
-                gather(isa, &row, &blocks, window, &mut tokens, &mut logits);
+                gather(isa, &row, &blocks, window, None, &mut tokens, &mut logits);
                 assert!(tokens.iter().copied().zip(logits.iter().copied()).eq(expected.iter().copied()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bound_leaves_the_sums_of_what_is_inside() {
+    for row in rows() {
+        let mut blocks = Blocks::default();
+        let top = scan(scalar(), &row, &mut blocks).unwrap().top.unwrap();
+        let ends = [f32::MIN, -3.0, 0.0, row[row.len() / 3], row[top]];
+        for (low, last) in ends.into_iter().flat_map(|low| [0, 300, row.len() / 2, row.len()].map(|last| (low, last))) {
+            let (until, after) = ([low.max(f32::MIN), 9e9], [low.max(f32::MIN).next_up(), 4.0]);
+            let bound = Bound { until, after, last: last as u32 };
+            // The others forbidden, the sums are those of a whole row; the top counts if it is inside.
+            let inside: Vec<f32> = (0..)
+                .zip(&row)
+                .map(|(token, logit)| if bound.keeps(token, *logit) { *logit } else { f32::NEG_INFINITY })
+                .collect();
+            let count = inside.iter().filter(|logit| **logit > f32::NEG_INFINITY).count();
+            let (mut masked, mut expected_sums) = (inside.clone(), Vec::new());
+            masked[top] = row[top];
+            let mut masked_blocks = Blocks::default();
+            scan(scalar(), &masked, &mut masked_blocks).unwrap();
+            let expected = moments(scalar(), seen(&masked, &masked_blocks, top, 0.8), EVERYTHING, &mut expected_sums);
+            for isa in Isa::available() {
+                let mut sums = Vec::new();
+                let (len, got) = bounded(isa, seen(&row, &blocks, top, 0.8), &bound, true, &mut sums);
+                assert_eq!(len, count);
+                assert_eq!(bits(Moments { second: expected.second, ..got }), bits(expected));
+                assert_eq!(sums, expected_sums);
             }
         }
     }
@@ -124,7 +159,7 @@ fn moments_match_plain_f64() {
             let mut block_sums = Vec::new();
             let mut blocks = Blocks::default();
             scan(scalar(), &row, &mut blocks).unwrap();
-            let got = moments(scalar(), &row, &blocks, top, beta, EVERYTHING, &mut block_sums);
+            let got = moments(scalar(), seen(&row, &blocks, top, beta), EVERYTHING, &mut block_sums);
             let got = bits(got).map(f64::from_bits);
             let mut expected = [0.0_f64; 4];
             for (i, l) in row.iter().enumerate().filter(|(i, l)| *i != top && l.is_finite()) {

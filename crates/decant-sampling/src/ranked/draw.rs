@@ -12,13 +12,16 @@ impl Ranked<'_> {
             return self.top;
         }
         if self.buffers.reach != Reach::Whole {
-            self.sums();
+            let top = if self.sums().top { self.top as usize } else { usize::MAX };
             let (isa, top_logit, beta) = (self.isa, self.top_of_row(), self.beta as f32);
-            let Buffers { row, rewritten, block_sums, weights, .. } = &mut *self.buffers;
+            let Buffers { row, rewritten, bound, block_sums, weights, .. } = &mut *self.buffers;
             let row = if *rewritten { row } else { self.given };
-            return walk(uniform, block_sums, self.top as usize, |block| {
-                let tokens = block..row.len().min(block + rows::BLOCK);
-                rows::weights(isa, &row[tokens], top_logit, beta, weights);
+            return walk(uniform, block_sums, top, |block| {
+                let tokens = &row[block..row.len().min(block + rows::BLOCK)];
+                rows::weights(isa, tokens, top_logit, beta, weights);
+                for ((token, logit), weight) in (block as TokenId..).zip(tokens).zip(&mut *weights) {
+                    *weight = if bound.0.keeps(token, *logit) { *weight } else { 0.0 };
+                }
                 weights
             }) as TokenId;
         }

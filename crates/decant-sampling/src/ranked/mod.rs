@@ -1,6 +1,7 @@
 //! The survivors of the stages so far, in falling probability, ordered only as far as a rule asks.
 
 mod draw;
+mod leap;
 mod order;
 mod pool;
 mod prefix;
@@ -14,9 +15,9 @@ use crate::effect::Truncate;
 use crate::entropy::Sums;
 use crate::logits::Bounds;
 use crate::{EntropyStats, Isa, RowError, Schedule, Signals, TokenId};
-use decant_kernels::rows::{self, Blocks, Want};
-use order::EVERYTHING;
-use order::Order;
+use decant_kernels::rows::{self, Blocks, Bound, Row, Want};
+use leap::Before;
+use order::{EVERYTHING, Order};
 use pool::{About, Pool};
 use search::{Cut, Entry};
 
@@ -28,8 +29,12 @@ pub(crate) struct Buffers {
     rewritten: bool,
     /// Of the logits as they stand.
     blocks: Blocks,
-    /// Each block's share of the survivors' mass, as long as they are the whole row.
+    /// Which of the row's tokens survive; with [`Reach::Whole`] they are listed in the pool instead.
+    bound: Survivors,
+    /// Each block's share of the survivors' mass, while they are looked up in the row.
     block_sums: Vec<f64>,
+    /// The same of what ranks before the pool.
+    before_sums: Vec<f64>,
     /// Some block maxima, to be put in order.
     block_order: Vec<f32>,
     /// Logits of a sample of the row.
@@ -47,18 +52,26 @@ pub(crate) struct Buffers {
     past_rows: Vec<Vec<f32>>,
 }
 
+/// A bound, none to begin with.
+#[derive(Clone, Copy, Debug)]
+struct Survivors(Bound);
+
+impl Default for Survivors {
+    fn default() -> Self {
+        Survivors(Bound::NONE)
+    }
+}
+
 impl Buffers {
     /// The survivors in token order.
     pub(crate) fn survivors<'a>(&'a self, given: &'a [f32]) -> impl Iterator<Item = (TokenId, f32)> + 'a {
-        let Pool { tokens, logits, .. } = &self.pool;
-        // One of the two is empty.
-        let (listed, row) = match (self.reach, self.rewritten) {
-            (Reach::Whole, _) => (tokens.len(), &[][..]),
-            (_, true) => (0, &self.row[..]),
-            (_, false) => (0, given),
-        };
-        let allowed = (0..).zip(row.iter().copied()).filter(|(_, logit)| *logit > f32::NEG_INFINITY);
-        tokens[..listed].iter().copied().zip(logits.iter().copied()).chain(allowed)
+        let listed = (self.reach == Reach::Whole).then_some(&self.pool);
+        let looked_up = if self.rewritten { &self.row } else { given };
+        let looked_up = listed.is_none().then_some(looked_up);
+        let listed = listed.map(|pool| pool.tokens.iter().copied().zip(pool.logits.iter().copied()));
+        let looked_up = looked_up.map(|row| (0..).zip(row.iter().copied()));
+        let looked_up = looked_up.into_iter().flatten().filter(|(token, logit)| self.bound.0.keeps(*token, *logit));
+        listed.into_iter().flatten().chain(looked_up)
     }
 
     /// Writes the survivors' logits over the row they are of, times `beta`, and forbids every other token.
@@ -75,14 +88,14 @@ impl Buffers {
         if self.rewritten {
             row.copy_from_slice(&self.row);
         }
-        for logit in row.iter_mut().filter(|logit| **logit > f32::NEG_INFINITY) {
-            *logit = cooled(*logit);
+        for (token, logit) in (0..).zip(row) {
+            *logit = if self.bound.0.keeps(token, *logit) { cooled(*logit) } else { f32::NEG_INFINITY };
         }
     }
 
     /// Whether the survivors are all that the given row allows, each with its own logit.
     pub(crate) fn is_untouched(&self) -> bool {
-        self.reach != Reach::Whole && !self.rewritten
+        self.reach != Reach::Whole && !self.rewritten && self.bound.0 == Bound::NONE
     }
 }
 
@@ -92,7 +105,7 @@ enum Reach {
     /// It holds nothing yet.
     #[default]
     Nothing,
-    /// It holds every survivor up to this far, in logits, from where the order begins.
+    /// It holds every survivor up to this far, in logits, from where the order begins, but for what ranks [`Before`] it.
     Within(f64),
     /// It holds every survivor, and they are no longer looked up in the row.
     Whole,
@@ -122,6 +135,10 @@ pub struct Ranked<'s> {
     sums: Option<Sums>,
     /// Σe^2x of the same.
     squares: f64,
+    /// Whether logits have changed since they were ranked.
+    unsettled: bool,
+    /// What ranks before the pool, if that is too much to list.
+    before: Option<Before>,
     /// The cut that was found last, for these survivors in this order.
     known: Option<Cut>,
     buffers: &'s mut Buffers,
@@ -137,7 +154,7 @@ impl<'s> Ranked<'s> {
         buffers: &'s mut Buffers,
     ) -> Result<Self, RowError> {
         let Bounds { top, support } = Bounds::of(given, isa, &mut buffers.blocks)?;
-        (buffers.reach, buffers.rewritten) = (Reach::Nothing, false);
+        (buffers.reach, buffers.rewritten, buffers.bound) = (Reach::Nothing, false, Survivors::default());
         buffers.found.clear();
         Ok(Ranked {
             given,
@@ -151,6 +168,8 @@ impl<'s> Ranked<'s> {
             order: Order::Probability,
             sums: None,
             squares: 0.0,
+            unsettled: false,
+            before: None,
             known: None,
             buffers,
         })
@@ -207,15 +226,9 @@ impl<'s> Ranked<'s> {
         }
         debug_assert!(self.is_pristine(), "the sampler asks for the raw row's statistics first");
         let want = Want { first: true, second: true, ..self.want };
-        let moments = rows::moments(
-            self.isa,
-            self.given,
-            &self.buffers.blocks,
-            self.top as usize,
-            1.0,
-            want,
-            &mut self.buffers.block_sums,
-        );
+        let Buffers { blocks, block_sums, .. } = &mut *self.buffers;
+        let row = Row { logits: self.given, blocks, top: self.top as usize, beta: 1.0 };
+        let moments = rows::moments(self.isa, row, want, block_sums);
         let raw = EntropyStats::from_moments(self.top_of_row(), self.len as u32, moments);
         (self.raw, self.sums, self.squares) = (Some(raw), Some(raw.sums()), moments.squares);
         raw
@@ -243,21 +256,44 @@ impl<'s> Ranked<'s> {
 
     /// The least of the survivors' logits, at the temperature so far.
     pub fn bottom_logit(&self) -> f64 {
-        let least = self.buffers.survivors(self.given).fold(f32::INFINITY, |least, (_, logit)| least.min(logit));
-        self.beta * f64::from(least)
+        self.beta * f64::from(self.bottom_of_row())
     }
 
     /// The population standard deviation of the survivors' logits, at the temperature so far.
     pub fn std(&self) -> f64 {
-        let top = f64::from(self.top_of_row());
-        let (mut sum, mut squares) = (0.0, 0.0);
-        for (_, logit) in self.buffers.survivors(self.given) {
-            let below = f64::from(logit) - top;
-            sum += below;
-            squares += below * below;
+        // About a token that is not far from the middle, so that little cancels.
+        let middle = (f64::from(self.top_of_row()) + f64::from(self.bottom_of_row())) / 2.0;
+        let mut center = middle as f32;
+        let mut mean_and_square = [0.0; 2];
+        for _ in 0..2 {
+            mean_and_square = self.deviations(center).map(|sum| sum / self.len as f64);
+            center = (f64::from(center) + mean_and_square[0]) as f32;
         }
-        let (mean, square) = (sum / self.len as f64, squares / self.len as f64);
+        let [mean, square] = mean_and_square;
         self.beta * (square - mean * mean).max(0.0).sqrt()
+    }
+
+    /// Σd and Σd² over the survivors, d = l - center, without temperature.
+    fn deviations(&self, center: f32) -> [f64; 2] {
+        if self.buffers.reach != Reach::Whole && self.buffers.bound.0 == Bound::NONE {
+            let sums = rows::spread(self.isa, self.row(), center);
+            // Squares of very large numbers are beyond f32.
+            if sums[1].is_finite() {
+                return sums;
+            }
+        }
+        let below = self.buffers.survivors(self.given).map(|(_, logit)| f64::from(logit) - f64::from(center));
+        below.fold([0.0; 2], |[sum, squares], d| [sum + d, squares + d * d])
+    }
+
+    /// The least of the survivors' logits, without temperature.
+    fn bottom_of_row(&self) -> f32 {
+        let Buffers { blocks, bound, reach, .. } = &*self.buffers;
+        let least = blocks.min.iter().fold(f32::INFINITY, |a, b| a.min(*b));
+        if *reach != Reach::Whole && bound.0 == Bound::NONE && least > f32::NEG_INFINITY {
+            return least;
+        }
+        self.buffers.survivors(self.given).fold(f32::INFINITY, |least, (_, logit)| least.min(logit))
     }
 
     /// How many survivors lie at most `depth` nats below the top one: ln p >= ln p_max - depth. At least 1.
@@ -270,6 +306,12 @@ impl<'s> Ranked<'s> {
     /// nearest first.
     pub fn by_typicality(&mut self) {
         let sums = self.sums();
+        // A window about the center can only be taken from a whole row.
+        if self.buffers.reach != Reach::Whole && self.buffers.bound.0 != Bound::NONE {
+            self.own_row();
+            // It cannot fail: a survivor is left.
+            self.settle().ok();
+        }
         // -ln p = H where l = l_top - (H - ln Σe^x) / beta.
         let center = f64::from(self.top_of_row()) + (sums.log_weight() - sums.entropy()) / self.beta;
         self.set_order(Order::Typicality { center });
@@ -285,6 +327,18 @@ impl<'s> Ranked<'s> {
     /// it holds for every longer one.
     pub fn shortest(&mut self, mut reached: impl FnMut(&Prefix) -> bool) -> usize {
         (self.search(|prefix| !reached(prefix)) + 1).min(self.len)
+    }
+
+    /// Before a stage looks at the survivors: they must hang together in probability.
+    pub(crate) fn begin_stage(&mut self) -> Result<(), RowError> {
+        let bound = self.buffers.bound.0;
+        match self.buffers.reach != Reach::Whole && bound.until[1].max(bound.after[1]) < f32::MAX {
+            true => {
+                self.own_row();
+                self.settle()
+            }
+            false => Ok(()),
+        }
     }
 
     /// Keeps what the rule says.
@@ -313,12 +367,16 @@ impl<'s> Ranked<'s> {
             self.squares = if self.want.squares { self.buffers.pool.squares() } else { 0.0 };
             self.buffers.pool.sums(EVERYTHING).sums
         } else {
-            let Buffers { row, rewritten, blocks, block_sums, .. } = &mut *self.buffers;
-            let row = if *rewritten { row } else { self.given };
-            let moments =
-                rows::moments(self.isa, row, blocks, self.top as usize, self.beta as f32, self.want, block_sums);
+            let (isa, top, beta) = (self.isa, self.top as usize, self.beta as f32);
+            let Buffers { row, rewritten, blocks, bound, block_sums, .. } = &mut *self.buffers;
+            let row = Row { logits: if *rewritten { row } else { self.given }, blocks, top, beta };
+            let moments = match bound.0 == Bound::NONE {
+                true => rows::moments(isa, row, self.want, block_sums),
+                false => rows::bounded(isa, row, &bound.0, self.want.squares, block_sums).1,
+            };
             self.squares = moments.squares;
-            Sums { top: true, rest: moments.mass, first: moments.first }
+            let top = bound.0.keeps(self.top, row.logits[top]);
+            Sums { top, rest: moments.mass, first: moments.first }
         };
         self.sums = Some(sums);
         sums
@@ -345,7 +403,7 @@ impl<'s> Ranked<'s> {
 
     /// After the temperature has changed.
     fn forget_weights(&mut self) {
-        (self.sums, self.known) = (None, None);
+        (self.sums, self.known, self.before) = (None, None, None);
         match self.buffers.reach {
             Reach::Whole => self.buffers.pool.weigh(self.about()),
             _ => self.buffers.reach = Reach::Nothing,

@@ -1,6 +1,7 @@
 //! In which order a rule sees the survivors.
 
 use crate::TokenId;
+use decant_kernels::rows::Bound;
 
 /// In which order a rule sees the survivors.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -60,6 +61,23 @@ impl Order {
             }
         }
     }
+
+    /// How far the logits of the tokens with keys up to `last` reach.
+    pub(super) fn far_end(self, top: f32, last: u64) -> f64 {
+        let [least, largest] = self.window_to(top, last);
+        match self {
+            Order::Probability => self.reach(top, least),
+            Order::Typicality { .. } => self.reach(top, least).max(self.reach(top, largest)),
+        }
+    }
+
+    /// The bound of all tokens with keys up to `last`.
+    pub(super) fn bound_to(self, top: f32, last: u64) -> Bound {
+        let before = (last >> 32).checked_sub(1);
+        let nothing = [f32::MAX, f32::MIN];
+        let after = before.map_or(nothing, |place| self.window_to(top, place << 32));
+        Bound { until: self.window_to(top, last), after, last: last as TokenId }
+    }
 }
 
 /// The least logit that is not below `bound`.
@@ -83,6 +101,10 @@ mod tests {
                 let inside = |logit: f32| window[0] <= logit && logit <= window[1];
                 prop_assert!(inside(a));
                 prop_assert_eq!(inside(b), order.key(b, 0) <= last, "{} {} {:?}", a, b, order);
+                for (logit, token) in [(a, 6), (a, 7), (a, 8), (b, 6), (b, 8)] {
+                    let last = order.key(a, 7);
+                    prop_assert_eq!(order.bound_to(40.0, last).keeps(token, logit), order.key(logit, token) <= last);
+                }
             }
         }
     }

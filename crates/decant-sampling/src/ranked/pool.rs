@@ -4,7 +4,7 @@ use super::order::EVERYTHING;
 use crate::TokenId;
 use crate::entropy::Sums;
 use decant_kernels::Isa;
-use decant_kernels::rows::{self, Blocks, List};
+use decant_kernels::rows::{self, Blocks, Bound, List};
 
 /// Tokens in token order, each with its logit and its weight.
 #[derive(Clone, Debug, Default)]
@@ -40,10 +40,24 @@ impl Pool {
         self.tokens.len()
     }
 
-    /// Fills the list with the row's tokens whose logits lie in the window.
-    pub(super) fn gather(&mut self, row: &[f32], blocks: &Blocks, window: [f32; 2], about: About) {
-        rows::gather(about.isa, row, blocks, window, &mut self.tokens, &mut self.logits);
+    /// Fills the list with the tokens inside the bound whose logits lie in `outer` but not in `inner`.
+    pub(super) fn gather(
+        &mut self,
+        (row, blocks, bound): (&[f32], &Blocks, &Bound),
+        outer: [f32; 2],
+        inner: Option<[f32; 2]>,
+        about: About,
+    ) {
+        let window = [outer[0].max(bound.until[0]), outer[1].min(bound.until[1])];
+        rows::gather(about.isa, row, blocks, window, inner, &mut self.tokens, &mut self.logits);
         self.weigh(about);
+        if window[0] == bound.until[0] && bound.until != bound.after {
+            self.retain(|logit, token| bound.keeps(token, logit));
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        (self.tokens.clear(), self.logits.clear(), self.weights.clear());
     }
 
     /// Makes one token the list.

@@ -17,6 +17,14 @@ impl Prefix {
         Prefix { len: 0, sums: Sums::default(), total }
     }
 
+    /// Takes in what comes next in rank.
+    pub(super) fn add(&mut self, len: usize, sums: Sums) {
+        self.len += len;
+        self.sums.top |= sums.top;
+        self.sums.rest += sums.rest;
+        self.sums.first += sums.first;
+    }
+
     /// k.
     pub fn len(&self) -> usize {
         self.len

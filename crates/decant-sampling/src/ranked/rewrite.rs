@@ -1,8 +1,9 @@
 //! Logits that a stage has changed.
 
-use super::{Buffers, Order, Ranked, Reach};
+use super::{Buffers, Order, Ranked, Reach, Survivors};
 use crate::logits::Bounds;
 use crate::{RowError, TokenId};
+use decant_kernels::rows::Bound;
 
 /// What a learning stage found, so that once a token is drawn its probability there can be told.
 #[derive(Clone, Copy, Debug)]
@@ -64,14 +65,13 @@ impl Ranked<'_> {
 
     /// Ranks anew after a stage has changed logits.
     pub(crate) fn settle(&mut self) -> Result<(), RowError> {
-        // Where the survivors are still in the pool this stage has changed none, whatever earlier ones have.
-        if !self.buffers.rewritten || self.buffers.reach == Reach::Whole {
+        if !std::mem::take(&mut self.unsettled) {
             return Ok(());
         }
         let Buffers { row, blocks, .. } = &mut *self.buffers;
         let Bounds { top, support } = Bounds::of(row, self.isa, blocks)?;
         (self.top, self.len, self.order) = (top, support as usize, Order::Probability);
-        (self.sums, self.known, self.buffers.reach) = (None, None, Reach::Nothing);
+        (self.sums, self.known, self.before, self.buffers.reach) = (None, None, None, Reach::Nothing);
         Ok(())
     }
 
@@ -85,8 +85,8 @@ impl Ranked<'_> {
     }
 
     /// Makes the survivors' logits our own, every other token forbidden.
-    fn own_row(&mut self) {
-        let Buffers { row, rewritten, pool, reach, found, past_rows, .. } = &mut *self.buffers;
+    pub(super) fn own_row(&mut self) {
+        let Buffers { row, rewritten, bound, pool, reach, found, past_rows, .. } = &mut *self.buffers;
         if *rewritten && found.iter().any(|found| found.row == Version::Current) {
             let past = found.iter().filter(|found| matches!(found.row, Version::Past(_))).count();
             past_rows.resize_with(past_rows.len().max(past + 1), Vec::new);
@@ -106,7 +106,14 @@ impl Ranked<'_> {
             row.clear();
             row.extend_from_slice(self.given);
         }
+        if bound.0 != Bound::NONE {
+            for (_, logit) in (0..).zip(&mut *row).filter(|(token, logit)| !bound.0.keeps(*token, **logit)) {
+                *logit = f32::NEG_INFINITY;
+            }
+            *bound = Survivors::default();
+        }
         *rewritten = true;
+        self.unsettled = true;
     }
 }
 

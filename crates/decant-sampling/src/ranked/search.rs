@@ -15,17 +15,17 @@ const MANY: usize = 512;
 const SMALL: usize = 16;
 
 /// A rule's question about a prefix: does the cut lie farther on?
-type Within<'a> = &'a mut dyn FnMut(&Prefix) -> bool;
+pub(super) type Within<'a> = &'a mut dyn FnMut(&Prefix) -> bool;
 
 /// A survivor on its way into order.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     /// See [`Order::key`].
-    key: u64,
+    pub(super) key: u64,
     /// beta (l - l\[top\]) <= 0.
-    x: f32,
+    pub(super) x: f32,
     /// e^x; 0 for the top token.
-    weight: f32,
+    pub(super) weight: f32,
 }
 
 impl Entry {
@@ -63,22 +63,28 @@ impl Ranked<'_> {
         if keep >= self.len {
             return;
         }
-        let (order, about) = (self.order, self.about());
-        if keep == 1 && order == Order::Probability {
-            self.buffers.pool.only(about);
-        } else {
-            let last = self.last_of(keep);
-            let pool = &mut self.buffers.pool;
-            if keep < pool.len() {
-                pool.retain_window(order.window_to(about.top_logit, last));
-            }
-            // Of the last one's equals only the lower ids stay.
-            if keep < pool.len() {
-                pool.retain(|logit, token| order.key(logit, token) <= last);
-            }
+        if keep == 1 && self.order == Order::Probability {
+            self.buffers.pool.only(self.about());
+            self.cut_to_list();
+            return;
         }
+        let (order, top, last) = (self.order, self.top_of_row(), self.last_of(keep));
+        let pool = &mut self.buffers.pool;
+        pool.retain_window(order.window_to(top, last));
+        // Of the last one's equals only the lower ids stay.
+        if keep < pool.len() + self.before.map_or(0, |before| before.prefix.len) {
+            pool.retain(|logit, token| order.key(logit, token) <= last);
+        }
+        match self.before.take() {
+            Some(before) => self.cut_to_bound(before, last),
+            None => self.cut_to_list(),
+        }
+    }
+
+    /// Makes the pool the survivors.
+    fn cut_to_list(&mut self) {
         self.buffers.reach = Reach::Whole;
-        (self.len, self.known, self.sums) = (self.buffers.pool.len(), None, None);
+        (self.len, self.known, self.before, self.sums) = (self.buffers.pool.len(), None, None, None);
         if self.buffers.pool.place_of_top().is_none() {
             self.find_top();
         }
@@ -86,27 +92,30 @@ impl Ranked<'_> {
 
     /// Ranks the survivors otherwise from now on.
     pub(super) fn set_order(&mut self, order: Order) {
-        (self.order, self.known) = (order, None);
+        (self.order, self.known, self.before) = (order, None, None);
         if self.buffers.reach != Reach::Whole {
             self.buffers.reach = Reach::Nothing;
         }
     }
 
-    /// How many survivors have at least this logit (without temperature), and at least 1. Leaves them in the pool.
+    /// How many survivors have at least this logit (without temperature), and at least 1.
     pub(super) fn count_from(&mut self, logit: f64) -> usize {
         if logit <= f64::from(f32::MIN) {
             return self.len;
         }
         let bound = least_from(logit);
-        let window = [bound, f32::MAX];
+        let (window, last) = ([bound, f32::MAX], self.order.key(bound, TokenId::MAX));
+        self.before = None;
         let len = if self.buffers.reach == Reach::Whole {
             self.buffers.pool.sums(window).len
+        } else if self.is_long(window) {
+            self.pass_to(last).len
         } else {
             self.gather(window);
             self.buffers.reach = Reach::Within(self.order.reach(self.top_of_row(), bound));
             self.buffers.pool.len()
         };
-        self.known = Some(Cut { len, last: self.order.key(bound, TokenId::MAX), next: None });
+        self.known = Some(Cut { len, last, next: None });
         len.max(1)
     }
 
@@ -117,7 +126,7 @@ impl Ranked<'_> {
     }
 
     /// The key of the `len`-th survivor.
-    fn last_of(&mut self, len: usize) -> u64 {
+    pub(super) fn last_of(&mut self, len: usize) -> u64 {
         match self.known {
             Some(Cut { len: found, last, .. }) if found == len => last,
             Some(Cut { len: found, next: Some(next), .. }) if found + 1 == len => next,
@@ -128,6 +137,10 @@ impl Ranked<'_> {
     /// Lists the first `len` survivors in order of rank.
     fn put_in_order(&mut self, len: usize) {
         let (order, last) = (self.order, self.last_of(len.clamp(1, self.len)));
+        if self.before.take().is_some() {
+            self.gather(order.window_to(self.top_of_row(), last));
+            self.buffers.reach = Reach::Within(order.far_end(self.top_of_row(), last));
+        }
         self.list(order.window_to(self.top_of_row(), last), None);
         self.buffers.order.retain(|entry| entry.key <= last);
         self.buffers.order.sort_unstable_by_key(|entry| entry.key);
@@ -135,6 +148,10 @@ impl Ranked<'_> {
 
     /// Finds the end of the longest prefix that `within` holds for, looking at `expected` tokens first.
     fn find(&mut self, expected: usize, within: Within<'_>) -> Cut {
+        // What was passed over for another question may be too much for this one.
+        if self.before.is_some_and(|before| !within(&before.prefix)) {
+            (self.before, self.buffers.reach) = (None, Reach::Nothing);
+        }
         self.deepen_while(expected, within);
         let (base, inner, outer) = self.bracket(within);
         self.list(outer, inner);
@@ -148,7 +165,8 @@ impl Ranked<'_> {
     /// Narrows the pool to a part that holds the cut: what lies before it as one prefix, the window of that prefix, and
     /// the window to look in.
     fn bracket(&mut self, within: Within<'_>) -> ((Prefix, u64), Option<[f32; 2]>, [f32; 2]) {
-        let (mut base, mut inner, mut outer) = ((self.nothing(), 0), None, EVERYTHING);
+        let first = self.before.map_or((self.nothing(), 0), |before| (before.prefix, before.last));
+        let (mut base, mut inner, mut outer) = (first, None, EVERYTHING);
         if self.buffers.pool.len() <= MANY {
             return (base, inner, outer);
         }
@@ -199,33 +217,34 @@ impl Ranked<'_> {
 
     /// Deepens the pool until it holds the end of the longest prefix that `within` holds for.
     fn deepen_while(&mut self, expected: usize, within: Within<'_>) {
-        let mut attempt = 0;
         if self.buffers.reach == Reach::Nothing && self.order == Order::Probability {
             let reach = self.nth_block_max(expected);
             self.gather_to(reach);
         }
-        while self.buffers.reach != Reach::Whole && (self.buffers.reach == Reach::Nothing || within(&self.whole_pool()))
-        {
+        let mut attempt = 0;
+        while self.buffers.reach == Reach::Nothing || self.reached().len < self.len && within(&self.reached()) {
             attempt += 1;
-            let blocks = self.buffers.blocks.max.len();
-            let few = self.order == Order::Probability && attempt == 1 && 8 * expected <= blocks;
-            let reach = if few { self.nth_block_max(4 * expected) } else { self.estimate(attempt, within) };
-            self.gather_to(reach);
+            if self.order == Order::Probability && attempt == 1 && 8 * expected <= self.buffers.blocks.max.len() {
+                let reach = self.nth_block_max(4 * expected);
+                self.gather_to(reach);
+            } else {
+                self.leap(attempt, within);
+            }
         }
     }
 
     /// Gathers every survivor up to a reach, or simply all where that leads no farther than the pool reaches already.
-    fn gather_to(&mut self, reach: f64) {
+    pub(super) fn gather_to(&mut self, reach: f64) {
         let farther = !matches!(self.buffers.reach, Reach::Within(before) if reach <= before);
         let window = if farther { self.order.window(self.top_of_row(), reach) } else { EVERYTHING };
         self.gather(window);
         self.buffers.reach = if self.buffers.pool.len() == self.len { Reach::Whole } else { Reach::Within(reach) };
     }
 
-    fn gather(&mut self, window: [f32; 2]) {
-        let about = self.about();
-        let Buffers { row, rewritten, blocks, pool, .. } = &mut *self.buffers;
-        pool.gather(if *rewritten { row } else { self.given }, blocks, window, about);
+    fn gather(&mut self, outer: [f32; 2]) {
+        let (about, inner) = (self.about(), self.before.map(|before| before.window));
+        let Buffers { row, rewritten, blocks, bound, pool, .. } = &mut *self.buffers;
+        pool.gather((if *rewritten { row } else { self.given }, blocks, &bound.0), outer, inner, about);
         self.known = None;
     }
 
@@ -240,44 +259,6 @@ impl Ranked<'_> {
         self.order.reach(self.top_of_row(), bound)
     }
 
-    /// How far the cut probably lies, and a little farther, from a sample of the row. A poor guess costs time, nothing
-    /// else.
-    fn estimate(&mut self, attempt: u32, within: Within<'_>) -> f64 {
-        let (order, top, beta) = (self.order, self.top_of_row(), self.beta as f32);
-        let known = if let Reach::Within(reach) = self.buffers.reach { reach } else { -1.0 };
-        let base = if known < 0.0 { self.nothing() } else { self.whole_pool() };
-        // An odd stride, so that no alignment in the row is met again and again.
-        let stride = self.given.len() / SAMPLE | 1;
-        let mut sample = std::mem::take(&mut self.buffers.order);
-        sample.clear();
-        let Buffers { row, rewritten, sampled, weights, .. } = &mut *self.buffers;
-        let row = if *rewritten { row } else { self.given };
-        sampled.clear();
-        sampled.extend(row.iter().skip(stride / 2).step_by(stride));
-        decant_kernels::rows::weights(self.isa, sampled, top, beta, weights);
-        for (place, (logit, weight)) in sampled.iter().zip(&*weights).enumerate() {
-            if *logit > f32::NEG_INFINITY && order.reach(top, *logit) > known {
-                let key = order.key(*logit, place as TokenId);
-                sample.push(Entry { key, x: (logit - top) * beta, weight: *weight });
-            }
-        }
-        sample.sort_unstable_by_key(|entry| entry.key);
-        // Each stands for `stride` tokens.
-        let mut prefix = base;
-        let mut ends = sample.iter().position(|entry| {
-            prefix.len += stride;
-            prefix.sums.rest += stride as f64 * f64::from(entry.weight);
-            prefix.sums.first += stride as f64 * f64::from(entry.x) * f64::from(entry.weight);
-            !within(&prefix)
-        });
-        // Twice the standard deviation of so many in a sample, and more after every failure.
-        ends = ends.map(|end| end + (1 << attempt) * (((end + 1) as f64).sqrt() as usize));
-        let reach =
-            ends.and_then(|end| sample.get(end)).map(|entry| order.reach(top, self.row()[entry.token() as usize]));
-        self.buffers.order = sample;
-        reach.unwrap_or(f64::INFINITY)
-    }
-
     /// Lists the pool's tokens that lie in `outer` but not in `inner`.
     fn list(&mut self, outer: [f32; 2], inner: Option<[f32; 2]>) {
         let (order, top, beta) = (self.order, self.top_of_row(), self.beta as f32);
@@ -290,18 +271,21 @@ impl Ranked<'_> {
         }));
     }
 
-    fn nothing(&self) -> Prefix {
+    pub(super) fn nothing(&self) -> Prefix {
         Prefix::empty(self.sums.map_or(f64::NAN, |sums| sums.weight()))
     }
 
-    fn whole_pool(&mut self) -> Prefix {
+    /// Everything up to where the pool reaches as one prefix.
+    pub(super) fn reached(&mut self) -> Prefix {
         self.prefix_inside(EVERYTHING)
     }
 
-    /// The pool's tokens in a window as one prefix.
+    /// What ranks before the pool and the pool's tokens in a window as one prefix.
     fn prefix_inside(&mut self, window: [f32; 2]) -> Prefix {
+        let mut prefix = self.before.map_or(self.nothing(), |before| before.prefix);
         let part = self.buffers.pool.sums(window);
-        Prefix { len: part.len, sums: part.sums, ..self.nothing() }
+        prefix.add(part.len, part.sums);
+        prefix
     }
 
     /// The prefix with further entries, the next ones in rank.
@@ -316,9 +300,6 @@ impl Ranked<'_> {
         prefix
     }
 }
-
-/// About how many tokens of a row make a sample.
-const SAMPLE: usize = 1024;
 
 /// Puts one of the entries where it belongs in rank, those before it before it, and returns its index.
 ///

@@ -46,7 +46,8 @@ impl StageDef for Dynatemp {
         aliases: &["dynatemp_low"],
         summary: "divides the logits by a temperature between low and high, by the survivors' normalised entropy",
         fields: &[
-            Field::value("T where one token is certain", Kind::required(Range::numbers(0.0, 100.0), &[])).aliases(&["low"]),
+            Field::value("T where one token is certain", Kind::required(Range::numbers(0.0, 100.0), &[]))
+                .aliases(&["low"]),
             Field::new(
                 "high",
                 "T where all survivors are equally likely",

@@ -59,7 +59,10 @@ impl StageDef for Mirostat {
         aliases: &["mirostat_mode"],
         summary: "keeps what is less surprising than a bound that learns from the text",
         fields: &[
-            Field::value("the version, 1 or 2", Kind::required(Range { max: 2.0, ..Range::integers_from(0.0) }, &[0.0])),
+            Field::value(
+                "the version, 1 or 2",
+                Kind::required(Range { max: 2.0, ..Range::integers_from(0.0) }, &[0.0]),
+            ),
             Field::new("tau", "the surprise aimed at, in bits", Kind::optional(Range::numbers(0.0, 100.0), 5.0))
                 .flat(&["mirostat_tau"]),
             Field::new("eta", "how fast the bound learns", Kind::optional(Range::numbers(0.0, 100.0), 0.1))
@@ -83,12 +86,7 @@ impl StageDef for Mirostat {
 
     fn write(&self) -> Params {
         let Mirostat { version, tau, eta, min_tokens_to_keep } = self;
-        Params::numbers([
-            ("value", version),
-            ("tau", tau),
-            ("eta", eta),
-            ("min_tokens_to_keep", min_tokens_to_keep),
-        ])
+        Params::numbers([("value", version), ("tau", tau), ("eta", eta), ("min_tokens_to_keep", min_tokens_to_keep)])
     }
 
     fn effect(&self) -> Effect<'_> {
