@@ -79,7 +79,7 @@ fn forbidden(metadata: &Metadata) -> Vec<String> {
 
 fn long_files(root: &Path) -> Result<Vec<String>> {
     let mut long = Vec::new();
-    let mut folders: Vec<PathBuf> = ["crates", "xtask", "fuzz"].map(|folder| root.join(folder)).into();
+    let mut folders: Vec<PathBuf> = ["crates", "xtask", "fuzz", "peers"].map(|folder| root.join(folder)).into();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
             let path = entry?.path();

@@ -1,7 +1,7 @@
 //! Files that follow from the catalog of stages. They are committed, and a test says when one is stale.
 
 use crate::pages;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use decant_sampling::{SamplerSpec, catalog};
 use std::collections::BTreeMap;
 use std::fs;
@@ -69,16 +69,8 @@ fn artefacts(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
     files.insert(Path::new(PAGES).join(README), pages::index(catalog()));
     files.insert(SCHEMA.into(), serde_json::to_string_pretty(&SamplerSpec::json_schema())? + "\n");
     let readme = fs::read_to_string(root.join(README)).with_context(|| format!("cannot read {README}"))?;
-    files.insert(README.into(), splice(&readme, &pages::table(catalog(), PAGES))?);
+    files.insert(README.into(), crate::splice(&readme, README, MARKERS, &pages::table(catalog(), PAGES))?);
     Ok(files)
-}
-
-/// Puts the text between the marker lines.
-fn splice(readme: &str, table: &str) -> Result<String> {
-    let [begin, end] = MARKERS;
-    let Some((before, rest)) = readme.split_once(begin) else { bail!("{README} has no line {begin}") };
-    let Some((_, after)) = rest.split_once(end) else { bail!("{README} has no line {end} after {begin}") };
-    Ok(format!("{before}{begin}\n{table}{end}{after}"))
 }
 
 #[cfg(test)]
@@ -93,6 +85,7 @@ mod tests {
     #[test]
     fn the_table_goes_between_the_markers_and_nowhere_else() {
         let readme = "# A\n<!-- samplers:begin -->\nold\n<!-- samplers:end -->\nB\n";
+        let splice = |readme: &str, text: &str| crate::splice(readme, README, MARKERS, text);
         let new = splice(readme, "new\n").unwrap();
         assert_eq!(new, "# A\n<!-- samplers:begin -->\nnew\n<!-- samplers:end -->\nB\n");
         assert_eq!(splice(&new, "new\n").unwrap(), new);

@@ -5,7 +5,7 @@
 
 mod program;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use decant_sampling::{Isa, IsaName};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -115,7 +115,7 @@ fn count(root: &Path) -> Result<Counts> {
     // One dump a call, numbered in order.
     valgrind.arg("--tool=callgrind").args([format!("--toggle-collect={MEASURED}"), format!("--dump-after={MEASURED}")]);
     valgrind.arg(format!("--callgrind-out-file={}", folder.join("counts").display()));
-    let names = output(valgrind.arg(program).args(["instructions", "run"]), "valgrind")?;
+    let names = crate::output(valgrind.arg(program).args(["instructions", "run"]), "valgrind")?;
     let mut instructions = BTreeMap::new();
     for (number, name) in (1..).zip(names.lines()) {
         let dump = folder.join(format!("counts.{number}"));
@@ -124,7 +124,7 @@ fn count(root: &Path) -> Result<Counts> {
         instructions.insert(name.to_owned(), total.trim().parse()?);
     }
     ensure!(!instructions.is_empty(), "nothing was measured");
-    let rustc = output(Command::new("rustc").arg("--version"), "rustc")?.trim().to_owned();
+    let rustc = crate::output(Command::new("rustc").arg("--version"), "rustc")?.trim().to_owned();
     Ok(Counts { rustc, instructions })
 }
 
@@ -132,20 +132,12 @@ fn count(root: &Path) -> Result<Counts> {
 fn build(root: &Path) -> Result<PathBuf> {
     let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
     cargo.args(["build", "--release", "--package=xtask", "--message-format=json"]);
-    let messages = output(cargo.current_dir(root), "cargo build")?;
+    let messages = crate::output(cargo.current_dir(root), "cargo build")?;
     let executable = messages.lines().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         message["executable"].as_str().map(PathBuf::from)
     });
     executable.last().context("cargo tells of no executable")
-}
-
-fn output(command: &mut Command, what: &str) -> Result<String> {
-    let output = command.output().with_context(|| format!("cannot run {what}"))?;
-    if !output.status.success() {
-        bail!("{what} failed: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(String::from_utf8(output.stdout)?)
 }
 
 #[cfg(test)]

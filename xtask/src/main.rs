@@ -3,17 +3,20 @@
 //! - `generate write` makes the files that follow from the catalog of stages; `generate check` fails where one is stale;
 //! - `architecture` fails on an edge between crates that the design does not have, and on a source file that is too long;
 //! - `instructions write` counts, under callgrind, what each sampler costs; `instructions check` fails where one became dearer;
+//! - `bench-peers` times Decant beside what people run today and writes the table of `docs/benchmarks.md`;
 //! - `check` is `generate check` and `architecture`. It is a unit test too.
 
 mod architecture;
 mod generate;
 mod instructions;
 mod pages;
+mod peers;
 
-use anyhow::bail;
+use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
+use std::process::Command;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
@@ -22,16 +25,33 @@ fn main() -> anyhow::Result<()> {
         ["instructions", "write"] => instructions::write(root()),
         ["instructions", "check"] => instructions::check(root()),
         ["instructions", "run"] => instructions::run(),
+        ["bench-peers"] => peers::bench(root()),
         ["architecture"] => architecture::check(root()),
         ["check"] => {
             generate::check(root())?;
             architecture::check(root())
         }
-        _ => bail!("usage: cargo xtask generate write|check | instructions write|check | architecture | check"),
+        _ => bail!(
+            "usage: cargo xtask generate write|check | instructions write|check | bench-peers | architecture | check"
+        ),
     }
 }
 
 /// The root of the repository.
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root of the repository")
+}
+
+/// Puts a text between the marker lines of a page.
+fn splice(page: &str, name: &str, [begin, end]: [&str; 2], text: &str) -> Result<String> {
+    let Some((before, rest)) = page.split_once(begin) else { bail!("{name} has no line {begin}") };
+    let Some((_, after)) = rest.split_once(end) else { bail!("{name} has no line {end} after {begin}") };
+    Ok(format!("{before}{begin}\n{text}{end}{after}"))
+}
+
+/// Standard output of a command that must succeed.
+fn output(command: &mut Command, what: &str) -> Result<String> {
+    let output = command.output().with_context(|| format!("cannot run {what}"))?;
+    ensure!(output.status.success(), "{what} failed: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).with_context(|| format!("{what} prints no text"))
 }

@@ -32,9 +32,9 @@ pub fn floor(row: &[f32]) -> Floor {
 /// Below this e^x would no longer be a normal f32.
 const LOWEST: f32 = -87.3;
 /// ln 2 in two parts, so that n ln 2 is exact to more than f32.
-const LN_2: [f32; 2] = [0.693_359_375, -2.121_944_4e-4];
+const LN_2: [f32; 2] = [355.0 / 512.0, -2.121_944_4e-4];
 /// Cephes' e^r = 1 + r + r² P(r) on |r| <= ln 2 / 2, highest power first.
-const P: [f32; 6] = [1.987_569_2e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1];
+const P: [f32; 6] = [1.987_569_2e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
 
 /// The same in plain Rust.
 fn plain(row: &[f32]) -> Floor {
