@@ -1,6 +1,6 @@
 //! Bytes -> a spec (the first line) and a row of logits (the rest, little-endian f32) -> pick and mask on every tier.
 
-use decant_sampling::{Coins, Isa, Memory, Sampler, SamplerSpec, Scratch, Step, TokenId};
+use decant_sampling::{Coins, History, Isa, Memory, Sampler, SamplerSpec, Scratch, SpecError, Step, TokenId};
 
 pub fn run(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(0);
@@ -11,18 +11,31 @@ pub fn run(bytes: &[u8]) {
         rest[rest.len().min(1)..].chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
     let coin = bytes.len() % 100;
 
-    let tiers: Vec<_> = Isa::available().map(|isa| pick(&spec, &row, coin as f64 / 100.0, isa)).collect();
+    let text: Vec<TokenId> = bytes.iter().rev().map(|byte| TokenId::from(byte % 16)).collect();
+    let history = History::new(&text, coin);
+
+    let tiers: Vec<_> = Isa::available().map(|isa| pick(&spec, &row, history, coin as f64 / 100.0, isa)).collect();
     assert!(tiers.windows(2).all(|pair| pair[0] == pair[1]), "tiers differ on `{spec}`: {tiers:?}");
 }
 
 /// Picks and masks; what comes back is one of the kept tokens, or an error that left the row alone.
-fn pick(spec: &SamplerSpec, row: &[f32], coin: f64, isa: Isa) -> Result<(Step, Vec<TokenId>), String> {
-    let sampler = Sampler::new(spec, row.len()).expect("a parsed spec is in range").with_isa(isa);
+fn pick(
+    spec: &SamplerSpec,
+    row: &[f32],
+    history: History<'_>,
+    coin: f64,
+    isa: Isa,
+) -> Result<(Step, Vec<TokenId>), String> {
+    let sampler = match Sampler::new(spec, row.len()) {
+        Ok(sampler) => sampler.with_isa(isa),
+        Err(error @ SpecError::Vocabulary { .. }) => return Err(error.to_string()),
+        Err(error) => panic!("a parsed spec is in range: {error}"),
+    };
     let mut scratch = Scratch::default();
     let mut masked = row.to_vec();
-    let picked = sampler.pick(row, &[], Coins::fixed(coin), &mut Memory::default(), &mut scratch);
+    let picked = sampler.pick(row, history, Coins::fixed(coin), &mut Memory::default(), &mut scratch);
     let kept: Vec<TokenId> = picked.iter().flat_map(|_| scratch.kept(row)).collect();
-    let left = sampler.mask(&mut masked, (&[]).into(), Coins::fixed(coin), &mut Memory::default(), &mut scratch);
+    let left = sampler.mask(&mut masked, history, Coins::fixed(coin), &mut Memory::default(), &mut scratch);
     let step = match picked {
         Ok(step) => step,
         Err(error) => {

@@ -45,17 +45,10 @@ fn parameters(info: &StageInfo) -> String {
         let spelled = |name: &str| if name == At::VALUE { format!("`{}=`", info.name) } else { format!("`:{name}=`") };
         let names: Vec<String> = field.names().map(spelled).collect();
         let (names, summary, kind) = (names.join(" or "), field.summary, field.kind);
-        let _ = writeln!(table, "| {names} | {summary} | {kind} | {} | {} |", default(field), neutral(field));
+        let default = field.default_text().unwrap_or_default();
+        let _ = writeln!(table, "| {names} | {summary} | {kind} | {default} | {} |", neutral(field));
     }
     table
-}
-
-fn default(field: &Field) -> String {
-    match field.kind {
-        Kind::Number { default, .. } => default.map(|value| value.to_string()).unwrap_or_default(),
-        Kind::Switch { default } => default.to_string(),
-        kind => kind.choices().first().copied().unwrap_or_default().to_owned(),
-    }
 }
 
 fn neutral(field: &Field) -> String {

@@ -4,6 +4,7 @@ use crate::bench::args::Bench;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use decant_models::ModelSource;
 use decant_sampling::{Isa, IsaName, SamplerSpec, TokenId};
+use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -195,6 +196,13 @@ pub struct Pick {
     pub logits: PathBuf,
     #[command(flatten)]
     pub sampler: SamplerArg,
+    /// The text so far, for stages that look back: token ids, the same for every row, or a file with a line of ids for
+    /// each row (or one line for all)
+    #[arg(long, value_name = "IDS|FILE", default_value = "", hide_default_value = true)]
+    pub history: IdsOrFile,
+    /// How many tokens of the history are the prompt
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub prompt_len: usize,
     /// The seed of the draws
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -272,6 +280,21 @@ impl FromStr for IdList {
     }
 }
 
+/// Token ids, or the name of a file of them.
+#[derive(Clone, Debug)]
+pub enum IdsOrFile {
+    Ids(IdList),
+    File(PathBuf),
+}
+
+impl FromStr for IdsOrFile {
+    type Err = Infallible;
+
+    fn from_str(given: &str) -> Result<Self, Infallible> {
+        Ok(given.parse().map_or_else(|_| IdsOrFile::File(given.into()), IdsOrFile::Ids))
+    }
+}
+
 /// The examples that the help shows; a test runs every one of them.
 pub mod examples {
     pub const TOP: &str = "\
@@ -311,7 +334,8 @@ Examples:
     pub const PICK: &str = "\
 Examples:
   decant pick --logits rows.npy
-  decant pick --logits rows.npy --sampler temp=1.5,top_h=0.4:rule=hf --seed 3 --json --kept-ids";
+  decant pick --logits rows.npy --sampler temp=1.5,top_h=0.4:rule=hf --seed 3 --json --kept-ids
+  decant pick --logits rows.npy --sampler dry=0.8:allowed=1 --history 5,9,5,9,5";
 
     pub const TOKENIZE: &str = "\
 Examples:

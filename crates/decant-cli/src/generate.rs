@@ -9,7 +9,7 @@ use crate::spans::Spans;
 use anyhow::Result;
 use decant_decode::{DecodeError, Decoder, FORMAT, Finish, Header, LanguageModel, Limits, State};
 use decant_models::native::{KvCache, NativeModel};
-use decant_sampling::{Sampler, SamplerSpec, Seed, TokenId};
+use decant_sampling::{SamplerSpec, Seed, TokenId};
 use std::hash::{BuildHasher, RandomState};
 use std::io::IsTerminal;
 use std::time::Instant;
@@ -30,7 +30,7 @@ pub fn run(args: &Generate, session: &Session) -> Result<()> {
     let prompt = prompt(text, args, &model)?;
     let first_seed = args.seed.unwrap_or_else(random_seed);
     let header = header(args, spec, first_seed, &prompt, &model);
-    let sampler = Sampler::new(&header.sampler, model.engine().vocab())?.with_isa(session.isa);
+    let sampler = model.sampler(&header.sampler, session.isa)?;
     let decoder = Decoder::new(model.engine(), sampler, header.limits.clone())?;
     let state = prefilled(&decoder, &prompt.ids, session)?;
     let form = match (args.json, args.ids, args.show.is_some() && session.is_view()) {

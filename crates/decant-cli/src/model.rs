@@ -2,13 +2,13 @@
 
 use crate::session::Session;
 use anyhow::{Result, bail};
-use decant_decode::{Header, ModelId};
+use decant_decode::{Header, LanguageModel, ModelId};
 use decant_models::hub::{Hub, HubSettings, Progress};
 use decant_models::native::{EngineOptions, NativeModel};
 use decant_models::template::{Message, Moment, TemplateError};
 use decant_models::tokenizer::Tokenizer;
 use decant_models::{LoadError, ModelInfo, ModelSource};
-use decant_sampling::TokenId;
+use decant_sampling::{Isa, Sampler, SamplerSpec, SpecError, TokenId};
 use indicatif::ProgressBar;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -65,6 +65,12 @@ impl Model {
 
     pub fn engine(&self) -> &NativeModel {
         &self.model.engine
+    }
+
+    /// A sampler for the model's rows, with the texts in its spec resolved by the model's tokenizer.
+    pub fn sampler(&self, spec: &SamplerSpec, isa: Isa) -> Result<Sampler, SpecError> {
+        let sampler = Sampler::new(&spec.resolve(self.tokenizer()), self.engine().vocab())?;
+        Ok(sampler.with_isa(isa))
     }
 
     pub fn tokenizer(&self) -> &Tokenizer {

@@ -1,12 +1,12 @@
 //! `decant pick`: the sampler on rows that somebody dumped.
 
-use crate::args::Pick;
+use crate::args::{IdList, IdsOrFile, Pick};
 use crate::npy;
 use crate::session::Session;
-use anyhow::{Context, Result};
-use decant_sampling::{Memory, Sampler, Scratch, Seed, Step, TokenId};
+use anyhow::{Context, Result, anyhow};
+use decant_sampling::{History, Memory, Sampler, Scratch, Seed, Step, TokenId};
 use serde::Serialize;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, Write};
 
 /// One line of `pick --json`.
@@ -45,12 +45,46 @@ impl Row {
     }
 }
 
+/// The text before each row.
+struct Texts {
+    /// One a row, or one for all.
+    lines: Vec<Vec<TokenId>>,
+}
+
+impl Texts {
+    fn read(given: &IdsOrFile) -> Result<Self> {
+        let lines = match given {
+            IdsOrFile::Ids(ids) => vec![ids.0.clone()],
+            IdsOrFile::File(path) => {
+                let name = path.display();
+                let text = fs::read_to_string(path).with_context(|| format!("cannot read --history {name}"))?;
+                let line = |(number, line): (usize, &str)| {
+                    let ids = line.parse::<IdList>().map_err(|error| anyhow!("{name}: line {}: {error}", number + 1))?;
+                    Ok(ids.0)
+                };
+                text.lines().enumerate().map(line).collect::<Result<_>>()?
+            }
+        };
+        Ok(Texts { lines })
+    }
+
+    fn before(&self, row: usize) -> Result<&[TokenId]> {
+        match self.lines.as_slice() {
+            [text] => Ok(text),
+            lines => lines.get(row).map(Vec::as_slice).with_context(|| {
+                format!("--history: there are {} lines, none for row {row}; give one for each row or one for all", lines.len())
+            }),
+        }
+    }
+}
+
 pub fn run(args: &Pick, session: &Session) -> Result<()> {
     let name = args.logits.display();
     let spec = args.sampler.spec()?;
     let file = File::open(&args.logits).with_context(|| format!("cannot read {name}"))?;
     let mut rows = npy::Reader::new(BufReader::new(file)).with_context(|| format!("cannot read {name}"))?;
     let sampler = Sampler::new(&spec, rows.width())?.with_isa(session.isa);
+    let texts = Texts::read(&args.history)?;
     let mut scratch = Scratch::default();
     let mut out = io::stdout().lock();
     if !args.json {
@@ -61,7 +95,7 @@ pub fn run(args: &Pick, session: &Session) -> Result<()> {
         let Some(row) = rows.next_row().with_context(|| format!("cannot read {name}"))? else { break };
         let coins = Seed(args.seed).coins(0, index as u64);
         let step = sampler
-            .pick(&row, &[], coins, &mut Memory::default(), &mut scratch)
+            .pick(&row, History::new(texts.before(index)?, args.prompt_len), coins, &mut Memory::default(), &mut scratch)
             .with_context(|| format!("{name}: row {index}"))?;
         let kept_ids = args.kept_ids.then(|| scratch.kept(&row).collect());
         let row = Row::new(index, step, kept_ids);

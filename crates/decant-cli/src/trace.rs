@@ -8,9 +8,8 @@ use crate::print::{finish_name, view_end};
 use crate::session::Session;
 use crate::spans::Spans;
 use anyhow::{Context, Result, anyhow, bail};
-use decant_decode::{Decoder, LanguageModel, Trace, TraceError, Traces, replay};
+use decant_decode::{Decoder, Trace, TraceError, Traces, replay};
 use decant_models::ModelSource;
-use decant_sampling::Sampler;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Write};
 use std::path::Path;
@@ -68,7 +67,7 @@ fn check(traces: &[Trace], model: Option<&ModelSource>, session: &Session, file:
             Some(model) => model,
             None => Model::of_trace(header, model, session)?,
         };
-        let sampler = Sampler::new(&header.sampler, model.engine().vocab())?.with_isa(session.isa);
+        let sampler = model.sampler(&header.sampler, session.isa)?;
         let decoder = Decoder::new(model.engine(), sampler, header.limits.clone())?;
         let trace_name = format!("trace {} of {}, seed {}", number + 1, traces.len(), header.seed);
         let steps = trace.steps.len();

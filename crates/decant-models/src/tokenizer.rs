@@ -3,6 +3,7 @@
 mod error;
 mod gguf;
 mod hugging_face;
+mod lexicon;
 mod pieces;
 mod pre;
 mod spm;

@@ -3,8 +3,8 @@
 
 use crate::effect::{Effect, Learn};
 use crate::schedule::{Number, Schedule};
-use crate::spec::At;
 use crate::spec::build::{Param, Params};
+use crate::spec::{At, Phrase, SpecValue, biases, phrases};
 use crate::stages::catalog;
 use decant_kernels::rows::Want;
 use std::fmt;
@@ -133,6 +133,13 @@ impl StageInfo {
         self.fields.iter().find(|field| field.name == At::VALUE)
     }
 
+    /// Whether the pairs of an object are the main parameter itself and not the parameters by their names.
+    pub(crate) fn is_value(&self, pairs: &[(String, SpecValue)]) -> bool {
+        let takes_objects = self.value().is_some_and(|field| field.kind == Kind::Biases);
+        let named = |name: &str| self.fields.iter().any(|field| field.names().any(|known| known == name));
+        takes_objects && !pairs.iter().any(|(name, _)| named(name))
+    }
+
     pub(crate) fn at(&self, field: &Field) -> At {
         At { stage: self.name, field: field.name }
     }
@@ -214,6 +221,11 @@ impl Field {
     pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
         [self.name].into_iter().chain(self.aliases.iter().copied())
     }
+
+    /// What holds where it is not given, as text; `None` if it must be given.
+    pub fn default_text(&self) -> Option<String> {
+        self.kind.default().map(|param| param.text(self))
+    }
 }
 
 /// What a parameter may be.
@@ -239,6 +251,13 @@ pub enum Kind {
         /// The words.
         values: &'static [&'static str],
     },
+    /// Token ids, each with a finite number to add to its logit, or with -inf.
+    Biases,
+    /// A set of texts and sequences of token ids.
+    Phrases {
+        /// The texts that hold where none is given.
+        default: &'static [&'static str],
+    },
 }
 
 impl Kind {
@@ -256,15 +275,15 @@ impl Kind {
     pub fn neutral(&self) -> &'static [f64] {
         match self {
             Kind::Number { neutral, .. } => neutral,
-            Kind::Switch { .. } | Kind::Choice { .. } => &[],
+            _ => &[],
         }
     }
 
     /// The words to choose from, if it is a choice.
     pub fn choices(&self) -> &'static [&'static str] {
         match self {
-            Kind::Number { .. } | Kind::Switch { .. } => &[],
             Kind::Choice { values } => values,
+            _ => &[],
         }
     }
 
@@ -273,6 +292,10 @@ impl Kind {
             Kind::Number { default, .. } => default.map(|value| Param::Number(Schedule::Constant(value))),
             Kind::Switch { default } => Some(Param::Switch(*default)),
             Kind::Choice { .. } => Some(Param::Choice(0)),
+            Kind::Biases => None,
+            Kind::Phrases { default } => {
+                Some(Param::Phrases(default.iter().map(|&text| Phrase::Text(text.to_owned())).collect()))
+            }
         }
     }
 }
@@ -283,6 +306,8 @@ impl fmt::Display for Kind {
             Kind::Number { range, .. } => write!(f, "{range}"),
             Kind::Switch { .. } => f.write_str("true or false"),
             Kind::Choice { values } => write!(f, "one of {}", values.join(", ")),
+            Kind::Biases => f.write_str(biases::FORM),
+            Kind::Phrases { .. } => f.write_str(phrases::FORM),
         }
     }
 }

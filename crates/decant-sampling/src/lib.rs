@@ -27,5 +27,5 @@ pub use ranked::{Prefix, Ranked};
 pub use sampler::{Kept, Pick, Sampler, Scratch, Step};
 pub use schedule::{Schedule, Shape, Signal, Signals};
 pub use seed::{Coins, Seed};
-pub use spec::{At, SamplerSpec, SpecError, SpecValue};
+pub use spec::{At, Lexicon, Phrase, Phrases, SamplerSpec, SpecError, SpecValue};
 pub use stages::{Stage, TopHRule, catalog};

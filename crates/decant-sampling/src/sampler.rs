@@ -97,9 +97,11 @@ impl Sampler {
     /// Makes a spec ready for rows of `vocab` logits, on the fastest instruction set of this machine.
     ///
     /// # Errors
-    /// A stage whose numbers are out of range (a spec built by hand, not parsed).
+    /// A stage whose numbers are out of range (a spec built by hand, not parsed), or that names a token outside of the
+    /// vocabulary.
     pub fn new(spec: &SamplerSpec, vocab: usize) -> Result<Self, SpecError> {
         spec.check()?;
+        spec.check_vocab(vocab)?;
         let stages: Vec<Stage> = spec.0.iter().filter(|stage| !stage.is_neutral()).cloned().collect();
         let follows_entropy = stages.iter().any(Stage::follows_entropy);
         let want = stages.iter().map(Stage::want).fold(Want::default(), Want::or);

@@ -119,8 +119,55 @@ fn parameter(field: &Field) -> SpecValue {
             keys.push(("enum", values.iter().copied().collect()));
             keys.extend(values.first().map(|&first| ("default", first.into())));
         }
+        Kind::Biases => keys.push(("anyOf", biases_forms())),
+        Kind::Phrases { default } => {
+            keys.push(("anyOf", phrases_forms()));
+            keys.push(("default", default.iter().copied().collect()));
+        }
     }
     object(keys)
+}
+
+/// `{"15": -2.5}`, `[[15, -2.5]]` or text.
+fn biases_forms() -> SpecValue {
+    let bias = || one_of([typed("number"), object([("enum", SpecValue::List(vec!["-inf".into(), false.into()]))])]);
+    let by_id = object([
+        ("type", "object".into()),
+        ("propertyNames", object([("pattern", "^[0-9]+$".into())])),
+        ("additionalProperties", bias()),
+    ]);
+    let pair = object([
+        ("type", "array".into()),
+        ("prefixItems", SpecValue::List(vec![token(), bias()])),
+        ("items", false.into()),
+        ("minItems", 2.0.into()),
+    ]);
+    let text = object([("type", "string".into()), ("examples", ["(15=-2.5,42=-inf)"].into_iter().collect())]);
+    SpecValue::List(vec![by_id, list_of(pair), text])
+}
+
+/// `["\n", 198, [13, 198]]` or text.
+fn phrases_forms() -> SpecValue {
+    let ids = object([("type", "array".into()), ("items", token()), ("minItems", 1.0.into())]);
+    let words = object([("type", "string".into()), ("minLength", 1.0.into())]);
+    let text = object([("type", "string".into()), ("examples", [r#"("\n",198,13 198)"#].into_iter().collect())]);
+    SpecValue::List(vec![list_of(one_of([words, token(), ids])), text])
+}
+
+fn token() -> SpecValue {
+    object([("type", "integer".into()), ("minimum", 0.0.into())])
+}
+
+fn list_of(items: SpecValue) -> SpecValue {
+    object([("type", "array".into()), ("items", items)])
+}
+
+fn one_of<const N: usize>(forms: [SpecValue; N]) -> SpecValue {
+    object([("anyOf", forms.into_iter().collect())])
+}
+
+fn typed(name: &'static str) -> SpecValue {
+    object([("type", name.into())])
 }
 
 fn reference(definition: &str) -> (&'static str, SpecValue) {

@@ -1,12 +1,17 @@
 //! What to do, as data.
 
+pub(crate) mod biases;
 pub(crate) mod build;
 mod error;
+mod lexicon;
+pub(crate) mod phrases;
 mod text;
 mod value;
 
 pub(crate) use error::excerpt;
 pub use error::{At, SpecError};
+pub use lexicon::Lexicon;
+pub use phrases::{Phrase, Phrases};
 pub use value::SpecValue;
 
 use crate::catalog::Field;
@@ -79,6 +84,18 @@ impl SamplerSpec {
     /// Checks every parameter of every stage, as parsing does: for specs put together by hand.
     pub fn check(&self) -> Result<(), SpecError> {
         self.0.iter().try_for_each(Stage::check)
+    }
+
+    /// Checks that every token id named is one of a vocabulary.
+    pub(crate) fn check_vocab(&self, vocab: usize) -> Result<(), SpecError> {
+        for (info, params) in self.0.iter().map(|stage| (stage.info(), stage.write())) {
+            for (field, param) in info.fields.iter().filter_map(|field| Some((field, params.get(field.name)?))) {
+                if let Some(token) = param.tokens().into_iter().find(|token| *token as usize >= vocab) {
+                    return Err(SpecError::Vocabulary { at: info.at(field), token, vocab });
+                }
+            }
+        }
+        Ok(())
     }
 
     fn from_drafts(drafts: Vec<Draft>) -> Result<Self, SpecError> {

@@ -44,6 +44,20 @@ fn parameter(field: &'static Field) -> BoxedStrategy<SpecValue> {
         Kind::Number { range, .. } => schedule(range).prop_map(|s| s.to_string().into()).boxed(),
         Kind::Choice { values } => select(values).prop_map(SpecValue::from).boxed(),
         Kind::Switch { .. } => any::<bool>().prop_map(SpecValue::from).boxed(),
+        Kind::Biases => {
+            let bias = prop_oneof![-200.0..200.0, Just(f64::NEG_INFINITY), Just(-0.0)];
+            btree_map(0u32..500, bias, 0..5)
+                .prop_map(|biases| {
+                    let pair = |(token, bias): (u32, f64)| (token.to_string(), bias.to_string().into());
+                    SpecValue::object(biases.into_iter().map(pair))
+                })
+                .boxed()
+        }
+        Kind::Phrases { .. } => {
+            let ids = vec(0u32..500, 1..4).prop_map(|ids| ids.into_iter().map(f64::from).collect::<SpecValue>());
+            let text = r#"[ ,:()"\\=a\n\x01é\[\]]{1,4}"#.prop_map(SpecValue::from);
+            vec(prop_oneof![ids, text], 0..4).prop_map(SpecValue::List).boxed()
+        }
         other => panic!("no strategy for {other}"),
     }
 }
@@ -110,7 +124,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_panics_or_gets_a_long_answer(text in r"[a-z_0-9=:,.()> \[\]{}-]{0,80}|\PC{0,300}") {
+    fn no_text_panics_or_gets_a_long_answer(text in r#"[a-z_0-9=:,.()> \[\]{}"\\-]{0,80}|\PC{0,300}"#) {
         if let Err(error) = text.parse::<SamplerSpec>() {
             prop_assert!(error.to_string().len() < 600, "{}", error);
         }
@@ -171,6 +185,12 @@ const WORDS: &[&str] = &[
     ":cap=6",
     ":by=max_prob",
     "1=2",
+    "logit_bias",
+    "(",
+    "dry",
+    "breakers",
+    "\"",
+    "\\n",
     ":3=0.5",
     " ",
 ];

@@ -2,6 +2,7 @@
 
 mod draw;
 mod leap;
+mod lookback;
 mod order;
 mod pool;
 mod prefix;
@@ -50,6 +51,7 @@ pub(crate) struct Buffers {
     /// What learning stages found, and rows that have changed since they did.
     found: Vec<rewrite::Found>,
     past_rows: Vec<Vec<f32>>,
+    lookback: lookback::Lookback,
 }
 
 /// A bound, none to begin with.

@@ -1,10 +1,14 @@
 //! The one constructor and the one range check: every spelling of a stage passes here.
 
 use super::error::{At, SpecError, excerpt, nearest};
+use super::phrases::{self, Phrase, Phrases};
 use super::value::SpecValue;
+use super::biases;
+use crate::TokenId;
 use crate::catalog::{Field, Kind, StageInfo, find_flat, find_stage};
-use crate::schedule::Schedule;
+use crate::schedule::{Number, Schedule};
 use crate::stages::{Stage, catalog};
+use std::collections::BTreeMap;
 
 /// A stage as somebody wrote it: names unresolved, values unread.
 #[derive(Debug)]
@@ -17,8 +21,9 @@ pub(crate) struct Draft {
 impl Draft {
     /// `"top_h": 0.4` or `"top_h": {"value": 0.4, "rule": "hf"}`.
     pub fn from_pair(name: String, value: SpecValue) -> Self {
+        let is_value = |pairs: &[(String, SpecValue)]| find_stage(&name).is_some_and(|info| info.is_value(pairs));
         let fields = match value {
-            SpecValue::Object(fields) => fields,
+            SpecValue::Object(fields) if !is_value(&fields) => fields,
             value => vec![(At::VALUE.to_owned(), value)],
         };
         Draft { name, fields }
@@ -32,6 +37,8 @@ pub(crate) enum Param {
     Switch(bool),
     /// An index into the parameter's choices.
     Choice(usize),
+    Biases(BTreeMap<TokenId, f64>),
+    Phrases(Phrases),
 }
 
 impl Param {
@@ -40,6 +47,8 @@ impl Param {
             Param::Number(schedule) => schedule.to_string(),
             Param::Switch(on) => on.to_string(),
             Param::Choice(index) => field.kind.choices().get(*index).copied().unwrap_or_default().to_owned(),
+            Param::Biases(biases) => biases::text(biases),
+            Param::Phrases(phrases) => phrases::text(phrases),
         }
     }
 
@@ -48,7 +57,17 @@ impl Param {
         match self {
             Param::Number(Schedule::Constant(value)) => field.kind.neutral().contains(value),
             Param::Switch(on) => field.name == At::VALUE && !on,
+            Param::Biases(biases) => biases.values().all(|bias| *bias == 0.0),
             _ => false,
+        }
+    }
+
+    /// The token ids that it names.
+    pub fn tokens(&self) -> Vec<TokenId> {
+        match self {
+            Param::Biases(biases) => biases.keys().copied().collect(),
+            Param::Phrases(phrases) => phrases.tokens().collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -56,19 +75,27 @@ impl Param {
         match self {
             Param::Number(Schedule::Constant(number)) => SpecValue::Number(*number),
             Param::Switch(on) => SpecValue::Bool(*on),
+            Param::Biases(biases) => biases::to_value(biases),
+            Param::Phrases(phrases) => phrases::to_value(phrases),
             _ => SpecValue::Text(self.text(field)),
         }
     }
 }
 
 /// The parameters of a stage by name, in the order of its [`StageInfo::fields`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Params(pub Vec<(&'static str, Param)>);
 
 impl Params {
     /// The parameters of a stage that is made of numbers only.
     pub fn numbers<const N: usize>(numbers: [(&'static str, &Schedule); N]) -> Self {
         Params(numbers.into_iter().map(|(name, number)| (name, Param::Number(number.clone()))).collect())
+    }
+
+    /// The same with a further number.
+    pub fn and_number(mut self, name: &'static str, number: &Schedule) -> Self {
+        self.0.push((name, Param::Number(number.clone())));
+        self
     }
 
     /// The same with a further parameter, one of several choices.
@@ -83,6 +110,18 @@ impl Params {
         self
     }
 
+    /// The same with a further parameter, biases.
+    pub fn and_biases(mut self, name: &'static str, biases: &BTreeMap<TokenId, f64>) -> Self {
+        self.0.push((name, Param::Biases(biases.clone())));
+        self
+    }
+
+    /// The same with a further parameter, phrases.
+    pub fn and_phrases(mut self, name: &'static str, phrases: &Phrases) -> Self {
+        self.0.push((name, Param::Phrases(phrases.clone())));
+        self
+    }
+
     pub fn get(&self, name: &str) -> Option<&Param> {
         self.0.iter().find(|(other, _)| *other == name).map(|(_, param)| param)
     }
@@ -92,6 +131,22 @@ impl Params {
         match self.get(name) {
             Some(Param::Number(schedule)) => schedule.clone(),
             other => unreachable!("INFO declares no number {name}: {other:?}"),
+        }
+    }
+
+    /// Biases, by their name in the stage's `INFO`.
+    pub fn biases(&self, name: &str) -> BTreeMap<TokenId, f64> {
+        match self.get(name) {
+            Some(Param::Biases(biases)) => biases.clone(),
+            other => unreachable!("INFO declares no biases {name}: {other:?}"),
+        }
+    }
+
+    /// Phrases, by their name in the stage's `INFO`.
+    pub fn phrases(&self, name: &str) -> Phrases {
+        match self.get(name) {
+            Some(Param::Phrases(phrases)) => phrases.clone(),
+            other => unreachable!("INFO declares no phrases {name}: {other:?}"),
         }
     }
 
@@ -177,7 +232,8 @@ fn read_param(field: &Field, value: Option<SpecValue>, at: At) -> Result<Param, 
         let missing = || SpecError::Missing { at, expected: field.kind.to_string() };
         return field.kind.default().ok_or_else(missing);
     };
-    let wrong = |given: &SpecValue| SpecError::Value { at, expected: field.kind.to_string(), given: given.excerpt() };
+    let wrong_part = |given: String| SpecError::Value { at, expected: field.kind.to_string(), given };
+    let wrong = |given: &SpecValue| wrong_part(given.excerpt());
     match (field.kind, value) {
         (Kind::Number { .. }, SpecValue::Number(number)) => Ok(Param::Number(Schedule::Constant(number))),
         (Kind::Number { .. }, SpecValue::Text(text)) => match Schedule::parse(&text) {
@@ -196,18 +252,30 @@ fn read_param(field: &Field, value: Option<SpecValue>, at: At) -> Result<Param, 
             Some(index) => Ok(Param::Choice(index)),
             None => Err(wrong(&SpecValue::Text(text))),
         },
+        (Kind::Biases, value) => biases::read(value).map(Param::Biases).map_err(wrong_part),
+        (Kind::Phrases { .. }, value) => phrases::read(value).map(Param::Phrases).map_err(wrong_part),
         (_, value) => Err(wrong(&value)),
     }
 }
 
 /// Whether a parameter has a value it may have: every number that a schedule can reach lies in the range.
 pub(crate) fn check_param(field: &Field, param: &Param, at: At) -> Result<(), SpecError> {
-    let (Kind::Number { range, .. }, Param::Number(schedule)) = (field.kind, param) else { return Ok(()) };
-    let whole = |value: f64| !range.integer || value.fract() == 0.0 || !schedule.is_constant();
-    for given in schedule.extremes() {
-        if !range.contains(given) || !whole(given) {
-            return Err(SpecError::Range { at, range, given });
+    let wrong = |given: String| SpecError::Value { at, expected: field.kind.to_string(), given };
+    match (field.kind, param) {
+        (Kind::Number { range, .. }, Param::Number(schedule)) => {
+            let whole = |value: f64| !range.integer || value.fract() == 0.0 || !schedule.is_constant();
+            for given in schedule.extremes() {
+                if !range.contains(given) || !whole(given) {
+                    return Err(SpecError::Range { at, range, given });
+                }
+            }
+            schedule.check().map_err(|fault| fault.at(at))
         }
+        (_, Param::Biases(biases)) => match biases.iter().find(|(_, bias)| !biases::is_bias(**bias)) {
+            Some((token, bias)) => Err(wrong(format!("`{token}={}`", Number(*bias)))),
+            None => Ok(()),
+        },
+        (_, Param::Phrases(phrases)) if phrases.iter().any(Phrase::is_empty) => Err(wrong("an empty one".to_owned())),
+        _ => Ok(()),
     }
-    schedule.check().map_err(|fault| fault.at(at))
 }

@@ -1,5 +1,6 @@
 //! Why something is not a spec.
 
+use crate::TokenId;
 use crate::catalog::Range;
 use crate::schedule::Number;
 use crate::stages::catalog;
@@ -71,6 +72,16 @@ pub enum SpecError {
         expected: String,
         /// What was given.
         given: String,
+    },
+    /// A token id is outside of the vocabulary that a sampler is to be made for.
+    #[error("{at}: token {token} is not in the vocabulary of {vocab}")]
+    Vocabulary {
+        /// The parameter.
+        at: At,
+        /// The token id.
+        token: TokenId,
+        /// How many tokens there are.
+        vocab: usize,
     },
     /// A schedule that is no schedule.
     #[error("{at}: {problem}; given {given}")]

@@ -34,16 +34,34 @@ fn stage(text: &str) -> Result<Draft, SpecError> {
     Ok(Draft { name: name.to_owned(), fields })
 }
 
-/// Splits at a separator wherever it stands outside parentheses.
+/// The items of a list in parentheses; or in brackets, or in nothing, where it does not stand in a longer text.
+pub(super) fn items(text: &str) -> Option<Vec<&str>> {
+    let text = text.trim();
+    let within = |open, close| text.strip_prefix(open)?.strip_suffix(close);
+    match within('(', ')').or_else(|| within('[', ']')) {
+        Some(list) if list.trim().is_empty() => Some(Vec::new()),
+        None if text.is_empty() => None,
+        list => Some(split(list.unwrap_or(text), ',').into_iter().map(str::trim).collect()),
+    }
+}
+
+/// The two sides of `name=value`.
+pub(super) fn split_pair(text: &str) -> Option<(SpecValue, SpecValue)> {
+    text.split_once('=').map(|(name, value)| (name.trim().into(), value.trim().into()))
+}
+
+/// Splits at a separator wherever it stands outside parentheses and quotes.
 fn split(text: &str, separator: char) -> Vec<&str> {
-    let mut depth = 0usize;
+    let (mut depth, mut quoted, mut escaped) = (0usize, false, false);
     text.split(|c| {
         match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
+            '"' if !escaped => quoted = !quoted,
+            '(' if !quoted => depth += 1,
+            ')' if !quoted => depth = depth.saturating_sub(1),
             _ => {}
         }
-        depth == 0 && c == separator
+        escaped = quoted && c == '\\' && !escaped;
+        depth == 0 && !quoted && c == separator
     })
     .collect()
 }
@@ -57,5 +75,6 @@ mod tests {
         assert_eq!(split("a=f(1,2:3),b", ','), ["a=f(1,2:3)", "b"]);
         assert_eq!(split("a)=1,b=(", ','), ["a)=1", "b=("]);
         assert_eq!(split("", ','), [""]);
+        assert_eq!(split(r#"a=("),\"",1),b="\\",c"#, ','), [r#"a=("),\"",1)"#, r#"b="\\""#, "c"]);
     }
 }

@@ -1,6 +1,7 @@
 //! What borders hand in: JSON, keyword arguments, TOML.
 
 use super::error::excerpt;
+use crate::TokenId;
 use crate::schedule::Number;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
@@ -25,6 +26,25 @@ impl SpecValue {
     /// An object of these keys, in this order.
     pub fn object<K: Into<String>>(pairs: impl IntoIterator<Item = (K, SpecValue)>) -> Self {
         SpecValue::Object(pairs.into_iter().map(|(key, value)| (key.into(), value)).collect())
+    }
+
+    /// The value as a token id, as a number or as text.
+    pub(super) fn to_token(&self) -> Option<TokenId> {
+        match self {
+            SpecValue::Number(id) if id.fract() == 0.0 && (0.0..=f64::from(TokenId::MAX)).contains(id) => {
+                Some(*id as TokenId)
+            }
+            SpecValue::Text(text) => text.trim().parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// The value as it stands in a text.
+    pub(super) fn plain(&self) -> String {
+        match self {
+            SpecValue::Text(text) => text.clone(),
+            other => other.excerpt(),
+        }
     }
 
     /// A short form of the value for messages.

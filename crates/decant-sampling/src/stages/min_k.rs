@@ -49,7 +49,7 @@ impl StageDef for MinK {
             Field::value("tau, which counts in flat rows", Kind::required(Range::numbers(0.0, f64::INFINITY), &[])),
             MIN_TOKENS_TO_KEEP,
         ],
-        rank: 5,
+        rank: 9,
         source: "arXiv 2604.11012",
         temperature_invariant: true,
         before_temperature: true,

@@ -1,14 +1,20 @@
 //! The stages, one file each: the type, its doc, its definition for the catalog, its rule, its tests.
 
 mod adaptive_p;
+mod dry;
 mod dynatemp;
 mod edt;
 mod epsilon;
 mod eta;
+mod frequency_penalty;
+mod logit_bias;
 mod min_k;
 mod min_p;
 mod mirostat;
+mod no_repeat_ngram;
 mod p_less;
+mod presence_penalty;
+mod repetition_penalty;
 mod smoothing;
 mod temp;
 mod tfs;
@@ -19,14 +25,22 @@ mod top_k;
 mod top_n_sigma;
 mod top_p;
 mod typical;
+mod window;
 mod xtc;
 
 pub use top_h::TopHRule;
+pub use window::Window;
 
 use crate::Ranked;
 use crate::catalog::{Field, Kind, Range};
 
 crate::catalog::stages! {
+    logit_bias::LogitBias,
+    repetition_penalty::RepetitionPenalty,
+    frequency_penalty::FrequencyPenalty,
+    presence_penalty::PresencePenalty,
+    dry::Dry,
+    no_repeat_ngram::NoRepeatNgram,
     top_n_sigma::TopNSigma,
     min_k::MinK,
     temp::Temp,

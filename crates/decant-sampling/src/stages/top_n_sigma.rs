@@ -49,7 +49,7 @@ impl StageDef for TopNSigma {
             ),
             MIN_TOKENS_TO_KEEP,
         ],
-        rank: 4,
+        rank: 8,
         source: "Tang et al. 2024, arXiv 2411.07641",
         temperature_invariant: true,
         before_temperature: true,

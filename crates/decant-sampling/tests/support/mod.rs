@@ -4,12 +4,13 @@
 
 pub mod agreement;
 mod chance;
+pub mod history;
 mod learning;
 mod truncation;
 
 pub use learning::Learning;
 
-use decant_sampling::{Coins, EntropyStats, Logits, SamplerSpec, Stage, TokenId, TopHRule};
+use decant_sampling::{Coins, EntropyStats, History, Logits, SamplerSpec, Stage, TokenId, TopHRule};
 
 /// A decision closer than this, relatively, may fall either way.
 pub const MARGIN: f64 = 1e-6;
@@ -29,6 +30,9 @@ pub struct Twin {
     pub margin: f64,
     /// What the text has taught its stages so far.
     pub learning: Learning,
+    /// The text so far, of which the first `prompt` tokens are the prompt.
+    text: Vec<TokenId>,
+    prompt: usize,
 }
 
 /// ln softmax of logits in falling order. The others are summed from the smallest up, apart from the top one's 1, or a
@@ -58,6 +62,8 @@ impl Twin {
             xtcs: 0,
             margin: f64::INFINITY,
             learning: Learning::default(),
+            text: Vec::new(),
+            prompt: 0,
         }
     }
 
@@ -119,11 +125,20 @@ impl Twin {
         Twin { learning, ..Twin::of(row) }.run_on(spec, row)
     }
 
+    /// Runs a whole spec on the row that stands after a text, or up to the stage that forbids every token.
+    pub fn run_after_text(spec: &SamplerSpec, row: &[f32], text: History<'_>) -> Self {
+        let prompt = text.all().len() - text.generated().len();
+        Twin { text: text.all().to_vec(), prompt, ..Twin::of(row) }.run_on(spec, row)
+    }
+
     fn run_on(mut self, spec: &SamplerSpec, row: &[f32]) -> Self {
         let signals = EntropyStats::of(&Logits::new(row).unwrap()).signals();
         for (place, stage) in spec.0.iter().enumerate() {
             self.learning.place = place;
             self.apply(stage, &signals);
+            if self.tokens.is_empty() {
+                break;
+            }
         }
         self
     }
@@ -183,6 +198,12 @@ impl Twin {
             Stage::Smoothing(stage) => self.smoothing(stage, signals),
             Stage::Mirostat(stage) => self.mirostat(stage, signals),
             Stage::AdaptiveP(stage) => self.adaptive_p(stage, signals),
+            Stage::LogitBias(stage) => self.logit_bias(stage),
+            Stage::RepetitionPenalty(stage) => self.repetition_penalty(stage, signals),
+            Stage::FrequencyPenalty(stage) => self.frequency_penalty(stage, signals),
+            Stage::PresencePenalty(stage) => self.presence_penalty(stage, signals),
+            Stage::NoRepeatNgram(stage) => self.no_repeat_ngram(stage, signals),
+            Stage::Dry(stage) => self.dry(stage, signals),
             other => panic!("the twin does not know {other:?}"),
         }
     }
