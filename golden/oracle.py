@@ -18,7 +18,6 @@ the sum of their squares; and the entropy of what is kept, renormalised (nats). 
 import json
 import math
 import pathlib
-import sys
 
 import numpy as np
 
@@ -286,14 +285,13 @@ def split(text, separator):
 
 
 def stages(spec, raw):
-    """(name, parameters) of each stage of a text."""
+    """Name and parameters of each stage of a text."""
     for stage in split(spec, ",") if spec else []:
         head, *rest = split(stage, ":")
         name, _, value = head.partition("=")
         params = {"value": value} if value else {}
         params.update(part.split("=", 1) for part in rest)
-        words = {"rule"}
-        yield name, {key: text if key in words else scheduled(text, raw) for key, text in params.items()}
+        yield name, {key: text if key == "rule" else scheduled(text, raw) for key, text in params.items()}
 
 
 def run(spec, row):
@@ -342,6 +340,10 @@ def listed(name, logits):
     return {"name": name, "logits": logits}
 
 
+def filled(name, length, fill, *others):
+    return {"name": name, "len": length, "fill": fill, "set": others}
+
+
 def recipe(name, length, scale, noise, stride=7919, seed=1):
     assert math.gcd(length, stride) == 1
     return {"name": name, "len": length, "stride": stride, "seed": seed, "scale": scale, "noise": noise}
@@ -357,9 +359,9 @@ def rows():
         # Where the three rules of Top-H differ.
         listed("worked example", of_probabilities(0.40, 0.20, 0.15, 0.10, 0.06, 0.04, 0.03, 0.02)),
         listed("uniform 10", [0.0] * 10),
-        {"name": "uniform 100", "len": 100, "fill": -1.5, "set": []},
-        {"name": "uniform 128256", "len": 128256, "fill": 2.25, "set": []},
-        {"name": "peak and 1000 equal tails", "len": 1001, "fill": tail, "set": [[0, peak]]},
+        filled("uniform 100", 100, -1.5),
+        filled("uniform 128256", 128256, 2.25),
+        filled("peak and 1000 equal tails", 1001, tail, [0, peak]),
         recipe("zipf 1.08", 32000, 12, 0),
         recipe("zipf 1.53", 32000, 17, 0),
         # transformers' own unit tests.
@@ -425,17 +427,13 @@ def warper(spec):
     """transformers' warper for a spec of one stage, if there is one for it."""
     import transformers as hf
 
-    try:
-        top_h_warper = hf.generation.logits_process.TopHLogitsWarper
-    except AttributeError:
-        top_h_warper = None
     found = list(stages(spec, None)) if "by_entropy" not in spec else []
     if len(found) != 1:
         return None
     (name, params), = found
-    value, least = params.get("value"), {}
-    if "min_tokens_to_keep" in params:
-        least = {"min_tokens_to_keep": int(params["min_tokens_to_keep"])}
+    value = params.get("value")
+    least = {key: int(number) for key, number in params.items() if key == "min_tokens_to_keep"}
+    top_h_warper = getattr(hf.generation.logits_process, "TopHLogitsWarper", None)
     if name == "top_h":
         return top_h_warper(value) if top_h_warper and params.get("rule") == "hf" and "n" not in params else None
     of = {
@@ -509,4 +507,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
