@@ -103,6 +103,7 @@ impl Rewrite for Xtc {
 #[cfg(test)]
 mod tests {
     use crate::stages::tests::kept;
+    use crate::{Coins, Memory, Sampler, Scratch, Seed, TokenId};
 
     #[test]
     fn the_least_likely_top_choice_stays() {
@@ -121,10 +122,37 @@ mod tests {
         assert_eq!(kept("xtc=1:threshold=0", &[0.0]), [0]);
     }
 
+    /// What two `xtc` in a chain leave of a row, by which of them act.
+    fn kept_of_two(first: bool, second: bool) -> &'static [TokenId] {
+        match (first, second) {
+            (false, false) => &[0, 1, 2, 3],
+            (true, false) => &[1, 2, 3],
+            (false, true) => &[2, 3],
+            // 0.31, 0.2 and 0.14 have become 0.48, 0.31 and 0.22.
+            (true, true) => &[3],
+        }
+    }
+
     #[test]
-    fn it_acts_if_its_coin_is_below_p() {
-        // The tests' coins show 0.5.
-        assert_eq!(kept("xtc=0.5:threshold=0.1", &[0.0; 4]), [0, 1, 2, 3]);
-        assert_eq!(kept("xtc=0.51:threshold=0.1", &[0.0; 4]), [3]);
+    fn each_acts_if_its_own_coin_is_below_its_p() {
+        let row = [0.35_f32, 0.31, 0.2, 0.14].map(f32::ln);
+        let spec = "xtc=0.3:threshold=0.3,xtc=0.6:threshold=0.19".parse().unwrap();
+        let (sampler, mut scratch) = (Sampler::new(&spec, row.len()).unwrap(), Scratch::default());
+        let mut kept = |coins: Coins| -> Vec<TokenId> {
+            sampler.draw(&row, &[], coins, &mut Memory::default(), &mut scratch).unwrap();
+            scratch.kept(&row).collect()
+        };
+        for i in 0..1000 {
+            let coin = (f64::from(i) + 0.5) / 1000.0;
+            assert_eq!(kept(Coins::fixed(coin)), kept_of_two(i < 300, i < 600), "{coin}");
+        }
+        let mut seen = [0; 4];
+        for position in 0..1000 {
+            let coins = Seed(3).coins(0, position);
+            let (first, second) = (coins.uniform(Coins::XTC) < 0.3, coins.uniform(Coins::XTC + 1) < 0.6);
+            assert_eq!(kept(coins), kept_of_two(first, second), "{position}");
+            seen[usize::from(first) + 2 * usize::from(second)] += 1;
+        }
+        assert!(seen.iter().all(|count| *count > 100), "{seen:?}: the coins are one");
     }
 }
