@@ -25,46 +25,64 @@ pub(super) struct Before {
     squares: f64,
 }
 
-/// A walk along a sample: each entry stands for `stride` tokens.
+/// About how many of the most probable tokens stand for themselves in a sample.
+const HEAD: usize = 1024;
+
+/// Some survivors in rank. The most probable stand for themselves alone: a few of them outweigh many others, and would
+/// be missed or counted many times over.
+struct Sample {
+    entries: Vec<Entry>,
+    /// From this x up every survivor is in the sample.
+    head: f32,
+    /// For how many survivors each of the others stands.
+    stride: usize,
+}
+
+/// A walk along a sample.
 struct Walk {
     /// How many entries it came past.
     passed: usize,
-    /// The standard deviation of that, had another sample been taken.
+    /// For how many survivors they stand.
+    tokens: usize,
+    /// The standard deviation of `passed`, had another sample been taken.
     spread: usize,
 }
 
 impl Ranked<'_> {
     /// Deepens the pool to where the longest prefix that `within` holds for probably ends, and a little farther. A poor
-    /// guess costs time, nothing else.
-    pub(super) fn leap(&mut self, attempt: u32, within: Within<'_>) {
-        let stride = self.take_sample();
-        let sample = std::mem::take(&mut self.buffers.order);
+    /// guess costs time, nothing else; `leaps` have been too short before.
+    pub(super) fn leap(&mut self, leaps: u32, within: Within<'_>) {
+        let sample = self.take_sample();
         let start = if self.buffers.reach == Reach::Nothing { self.nothing() } else { self.reached() };
-        let cut = walk(start, &sample, stride, within);
-        let reach_at = |ranked: &Self, at: usize| {
-            let logit = sample.get(at).map(|entry| ranked.row()[entry.token() as usize]);
-            logit.map_or(f64::INFINITY, |logit| ranked.order.reach(ranked.top_of_row(), logit))
-        };
+        let cut = sample.walk(start, 0, within);
         // Before the cut on purpose: what lies behind the mark is listed.
-        let mut mark = cut.passed.saturating_sub(cut.spread << (attempt - 1)).min(sample.len().saturating_sub(1));
-        if start.len() + cut.passed * stride <= LISTABLE || mark == 0 {
-            let reach = reach_at(self, cut.passed + (2 * cut.spread << attempt));
-            self.gather_to(reach);
+        let last = sample.entries.len().saturating_sub(1);
+        let mark = cut.passed.saturating_sub(cut.spread << leaps).min(last);
+        let end = if start.len() + cut.tokens <= LISTABLE || mark == 0 {
+            cut.passed + (2 * cut.spread << leaps)
         } else {
-            let mut base = self.pass_to(sample[mark].key | u64::from(TokenId::MAX));
-            while mark > 0 && !within(&base) {
-                mark = mark.saturating_sub(walk_back(base, &sample[..mark], stride, within));
-                base = self.pass_to(sample[mark].key | u64::from(TokenId::MAX));
+            let (base, mark) = self.pass_to_mark(&sample, mark, within);
+            let cut = sample.walk(base, mark, within);
+            mark + cut.passed + (2 * cut.spread << leaps)
+        };
+        let logit = sample.entries.get(end).map(|entry| self.row()[entry.token() as usize]);
+        self.buffers.order = sample.entries;
+        self.gather_to(logit.map_or(f64::INFINITY, |logit| self.order.reach(self.top_of_row(), logit)));
+    }
+
+    /// Sums what ranks up to a mark, an earlier one if that is too much; and the index after the mark.
+    fn pass_to_mark(&mut self, sample: &Sample, mut mark: usize, within: Within<'_>) -> (Prefix, usize) {
+        loop {
+            let base = self.pass_to(sample.entries[mark].key | u64::from(TokenId::MAX));
+            if within(&base) {
+                return (base, mark + 1);
             }
-            if !within(&base) {
+            if mark == 0 {
                 (self.before, self.buffers.reach) = (None, Reach::Nothing);
-                base = self.nothing();
+                return (self.nothing(), 0);
             }
-            let cut = walk(base, &sample[mark..], stride, within);
-            let reach = reach_at(self, mark + cut.passed + (2 * cut.spread << attempt));
-            self.gather_to(reach);
+            mark = mark.saturating_sub(sample.walk_back(base, mark, within));
         }
-        self.buffers.order = sample;
     }
 
     /// Whether so many survivors lie in a window that they had better not be listed.
@@ -112,57 +130,78 @@ impl Ranked<'_> {
         (self.sums, self.squares) = (Some(prefix.sums), squares);
     }
 
-    /// Leaves in `order` some of the survivors beyond the pool's reach, in rank, and says for how many each stands.
-    fn take_sample(&mut self) -> usize {
-        let (order, top, beta) = (self.order, self.top_of_row(), self.beta as f32);
+    /// Some of the survivors beyond the pool's reach, in rank.
+    fn take_sample(&mut self) -> Sample {
+        let (order, about) = (self.order, self.about());
         let known = if let Reach::Within(reach) = self.buffers.reach { reach } else { -1.0 };
-        let Buffers { row, rewritten, bound, sampled, weights, order: entries, .. } = &mut *self.buffers;
+        let mut entries = std::mem::take(&mut self.buffers.order);
+        entries.clear();
+        let Buffers { row, rewritten, bound, blocks, logits, head, weights, .. } = &mut *self.buffers;
         let row = if *rewritten { row } else { self.given };
         // An odd stride, so that no alignment in the row is met again and again.
         let stride = row.len() / SAMPLE | 1;
-        let tokens = (0..row.len()).skip(stride / 2).step_by(stride);
-        sampled.clear();
-        sampled.extend(tokens.clone().map(|token| row[token]));
-        rows::weights(self.isa, sampled, top, beta, weights);
-        entries.clear();
-        for ((token, logit), weight) in tokens.zip(&*sampled).zip(&*weights) {
-            if bound.0.keeps(token as TokenId, *logit) && order.reach(top, *logit) > known {
-                let key = order.key(*logit, token as TokenId);
-                entries.push(Entry { key, x: (logit - top) * beta, weight: *weight });
+        let tokens = (stride / 2..row.len()).step_by(stride);
+        logits.clear();
+        logits.extend(tokens.clone().map(|token| row[token]));
+        rows::weights(self.isa, logits, about.top_logit, about.beta, weights);
+        let mut take = |token: TokenId, logit: f32, weight: f32| {
+            if bound.0.keeps(token, logit) && order.reach(about.top_logit, logit) > known {
+                entries.push(Entry { key: order.key(logit, token), x: about.x(logit), weight });
             }
+        };
+        let (nth, sampled) = (HEAD / stride, logits.len());
+        let least = match logits.get(..) {
+            Some(all) if nth < sampled => {
+                head.logits.clear();
+                head.logits.extend_from_slice(all);
+                (*head.logits.select_nth_unstable_by(nth, |a, b| b.total_cmp(a)).1).max(f32::MIN)
+            }
+            _ => f32::MIN,
+        };
+        for ((token, logit), weight) in tokens.zip(&*logits).zip(&*weights).filter(|((_, logit), _)| **logit < least) {
+            take(token as TokenId, *logit, *weight);
+        }
+        head.gather((row, blocks, &bound.0), [least, f32::MAX], None, about);
+        for place in 0..head.len() {
+            let (token, logit, weight) = head.get(place);
+            take(token, logit, if token == about.top { 1.0 } else { weight });
         }
         entries.sort_unstable_by_key(|entry| entry.key);
-        stride
+        Sample { entries, head: about.x(least), stride }
     }
 }
 
-/// Walks on from a prefix as long as `within` holds.
-fn walk(mut prefix: Prefix, sample: &[Entry], stride: usize, within: Within<'_>) -> Walk {
-    let (mut squares, mut last) = (0.0, 1.0);
-    let passed = sample.iter().take_while(|entry| {
-        step(&mut prefix, entry, stride as f64);
-        last = f64::from(entry.weight).max(f64::MIN_POSITIVE);
-        squares += last * last;
-        within(&prefix)
-    });
-    let passed = passed.count();
-    // Each entry on the way is in the sample by chance: its weight in units of the last one's is the error it makes.
-    Walk { passed, spread: 2 + ((squares.sqrt() / last) as usize).min(passed) }
-}
+impl Sample {
+    /// Walks on from a prefix, from the entry `at`, as long as `within` holds.
+    fn walk(&self, mut prefix: Prefix, at: usize, within: Within<'_>) -> Walk {
+        let (start, mut squares, mut last) = (prefix.len, 0.0, 1.0);
+        let passed = self.entries[at.min(self.entries.len())..].iter().take_while(|entry| {
+            let count = self.step(&mut prefix, entry, 1.0);
+            // Who stands for others is in the sample by chance: its weight in units of the last one's is the error.
+            last = f64::from(entry.weight).max(f64::MIN_POSITIVE);
+            squares += if count > 1.0 { last * last } else { 0.0 };
+            within(&prefix)
+        });
+        let passed = passed.count();
+        Walk { passed, tokens: prefix.len - start, spread: 2 + ((squares.sqrt() / last) as usize).min(passed) }
+    }
 
-/// Walks back from a prefix until `within` holds, and a little farther; how far.
-fn walk_back(mut prefix: Prefix, sample: &[Entry], stride: usize, within: Within<'_>) -> usize {
-    let back = sample.iter().rev().take_while(|entry| {
-        step(&mut prefix, entry, -(stride as f64));
-        !within(&prefix)
-    });
-    let back = back.count() + 1;
-    back + 2 + 2 * back.isqrt()
-}
+    /// Walks back from a prefix that ends with the entry `mark` until `within` holds, and a little farther; how far.
+    fn walk_back(&self, mut prefix: Prefix, mark: usize, within: Within<'_>) -> usize {
+        let back = self.entries[..=mark].iter().rev().take_while(|entry| {
+            self.step(&mut prefix, entry, -1.0);
+            !within(&prefix)
+        });
+        let back = back.count() + 1;
+        back + 2 + 2 * back.isqrt()
+    }
 
-/// Takes `count` tokens like this one into a prefix.
-fn step(prefix: &mut Prefix, entry: &Entry, count: f64) {
-    prefix.len = prefix.len.saturating_add_signed(count as isize);
-    prefix.sums.rest += count * f64::from(entry.weight);
-    prefix.sums.first += count * f64::from(entry.x) * f64::from(entry.weight);
+    /// Takes the tokens that an entry stands for into a prefix, or out of it; how many they are.
+    fn step(&self, prefix: &mut Prefix, entry: &Entry, sign: f64) -> f64 {
+        let count = if entry.x >= self.head { 1.0 } else { self.stride as f64 };
+        prefix.len = prefix.len.saturating_add_signed((sign * count) as isize);
+        prefix.sums.rest += sign * count * f64::from(entry.weight);
+        prefix.sums.first += sign * count * f64::from(entry.x) * f64::from(entry.weight);
+        count
+    }
 }

@@ -36,10 +36,10 @@ pub(crate) struct Buffers {
     block_sums: Vec<f64>,
     /// The same of what ranks before the pool.
     before_sums: Vec<f64>,
-    /// Some block maxima, to be put in order.
-    block_order: Vec<f32>,
-    /// Logits of a sample of the row.
-    sampled: Vec<f32>,
+    /// Some logits, such as block maxima, to be put in order.
+    logits: Vec<f32>,
+    /// The most probable of a sample of the row.
+    head: Pool,
     /// Of such a sample, or of the block that a draw has come to.
     weights: Vec<f32>,
     pool: Pool,

@@ -28,6 +28,13 @@ pub(super) struct About {
     pub(super) beta: f32,
 }
 
+impl About {
+    /// beta (l - l\[top\]), rounded as the kernels round it.
+    pub(super) fn x(&self, logit: f32) -> f32 {
+        (logit - self.top_logit) * self.beta
+    }
+}
+
 /// Some tokens of a list.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {

@@ -221,16 +221,21 @@ impl Ranked<'_> {
             let reach = self.nth_block_max(expected);
             self.gather_to(reach);
         }
-        let mut attempt = 0;
+        // A few more are the blocks' largest still; then a leap, and a longer one whenever that was not enough.
+        let (mut block_maxima, mut leaps) = (self.order == Order::Probability && 8 * expected <= self.blocks(), 0);
         while self.buffers.reach == Reach::Nothing || self.reached().len < self.len && within(&self.reached()) {
-            attempt += 1;
-            if self.order == Order::Probability && attempt == 1 && 8 * expected <= self.buffers.blocks.max.len() {
+            if std::mem::take(&mut block_maxima) {
                 let reach = self.nth_block_max(4 * expected);
                 self.gather_to(reach);
             } else {
-                self.leap(attempt, within);
+                self.leap(leaps, within);
+                leaps += 1;
             }
         }
+    }
+
+    fn blocks(&self) -> usize {
+        self.buffers.blocks.max.len()
     }
 
     /// Gathers every survivor up to a reach, or simply all where that leads no farther than the pool reaches already.
@@ -251,11 +256,11 @@ impl Ranked<'_> {
     /// How far the n-th largest block maximum lies, or the smallest: at least n tokens, and seldom many more, are no
     /// farther.
     fn nth_block_max(&mut self, n: usize) -> f64 {
-        let Buffers { blocks, block_order, .. } = &mut *self.buffers;
-        block_order.clear();
-        block_order.extend(blocks.max.iter().filter(|max| **max > f32::NEG_INFINITY));
-        let index = n.min(block_order.len()) - 1;
-        let bound = *block_order.select_nth_unstable_by(index, |a, b| b.total_cmp(a)).1;
+        let Buffers { blocks, logits, .. } = &mut *self.buffers;
+        logits.clear();
+        logits.extend(blocks.max.iter().filter(|max| **max > f32::NEG_INFINITY));
+        let index = n.min(logits.len()) - 1;
+        let bound = *logits.select_nth_unstable_by(index, |a, b| b.total_cmp(a)).1;
         self.order.reach(self.top_of_row(), bound)
     }
 

@@ -1,9 +1,9 @@
 //! The one constructor and the one range check: every spelling of a stage passes here.
 
+use super::biases;
 use super::error::{At, SpecError, excerpt, nearest};
 use super::phrases::{self, Phrase, Phrases};
 use super::value::SpecValue;
-use super::biases;
 use crate::TokenId;
 use crate::catalog::{Field, Kind, StageInfo, find_flat, find_stage};
 use crate::schedule::{Number, Schedule};

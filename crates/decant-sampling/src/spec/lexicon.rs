@@ -29,7 +29,9 @@ impl SamplerSpec {
     #[must_use]
     pub fn resolve(&self, lexicon: &dyn Lexicon) -> SamplerSpec {
         let resolve = |param: Param| match param {
-            Param::Phrases(phrases) => Param::Phrases(phrases.iter().flat_map(|phrase| spell(phrase, lexicon)).collect()),
+            Param::Phrases(phrases) => {
+                Param::Phrases(phrases.iter().flat_map(|phrase| spell(phrase, lexicon)).collect())
+            }
             other => other,
         };
         let stage = |stage: &Stage| {

@@ -62,10 +62,12 @@ impl Phrases {
 
     /// The token ids in them.
     pub(crate) fn tokens(&self) -> impl Iterator<Item = TokenId> {
-        self.iter().flat_map(|phrase| match phrase {
-            Phrase::Tokens(tokens) => tokens.as_slice(),
-            Phrase::Text(_) => &[],
-        }).copied()
+        self.iter()
+            .flat_map(|phrase| match phrase {
+                Phrase::Tokens(tokens) => tokens.as_slice(),
+                Phrase::Text(_) => &[],
+            })
+            .copied()
     }
 
     /// Those given as token ids that begin with this token.

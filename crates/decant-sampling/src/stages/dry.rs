@@ -3,8 +3,8 @@
 use super::window::Window;
 use crate::catalog::{Field, Kind, Range, Role, StageDef, StageInfo};
 use crate::effect::{Effect, Rewrite};
-use crate::spec::build::Params;
 use crate::spec::Phrases;
+use crate::spec::build::Params;
 use crate::{Ranked, Schedule, TokenId};
 
 /// Makes a token that would go on with a repetition less probable, the more the longer the repetition already is.
@@ -58,16 +58,24 @@ impl StageDef for Dry {
         summary: "lowers the logits of tokens that would go on with a repetition, exponentially in its length",
         fields: &[
             Field::value("the penalty, or its multiplier", Kind::required(Range::numbers(0.0, 100.0), &[0.0])),
-            Field::new("base", "by what the penalty grows with each token", Kind::optional(Range::numbers(1.0, 100.0), 1.75))
-                .flat(&["dry_base"]),
+            Field::new(
+                "base",
+                "by what the penalty grows with each token",
+                Kind::optional(Range::numbers(1.0, 100.0), 1.75),
+            )
+            .flat(&["dry_base"]),
             Field::new("allowed", "how long a repetition may be", Kind::optional(Range::integers_from(0.0), 2.0))
                 .aliases(&["allowed_length"])
                 .flat(&["dry_allowed_length"]),
             Window::LAST_N.aliases(&["penalty_last_n"]).flat(&["dry_penalty_last_n"]),
             Window::PROMPT,
-            Field::new("breakers", "what no repetition reaches over", Kind::Phrases { default: &["\n", ":", "\"", "*"] })
-                .aliases(&["sequence_breakers"])
-                .flat(&["dry_sequence_breakers"]),
+            Field::new(
+                "breakers",
+                "what no repetition reaches over",
+                Kind::Phrases { default: &["\n", ":", "\"", "*"] },
+            )
+            .aliases(&["sequence_breakers"])
+            .flat(&["dry_sequence_breakers"]),
         ],
         rank: 5,
         source: "p-e-w, text-generation-webui #5677; llama.cpp",

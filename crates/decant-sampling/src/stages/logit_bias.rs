@@ -1,10 +1,10 @@
 //! `logit_bias`: a bias for each of some tokens.
 
+use crate::Ranked;
 use crate::TokenId;
 use crate::catalog::{Field, Kind, Role, StageDef, StageInfo};
 use crate::effect::{Effect, Rewrite};
 use crate::spec::build::Params;
-use crate::Ranked;
 use std::collections::BTreeMap;
 
 /// Makes tokens more or less probable, one by one, or forbids them.
