@@ -88,11 +88,13 @@ fn ours(root: &Path, observe: &str) -> Result<String> {
 
 fn rust_peers(root: &Path, folder: &Path, llama: bool) -> Result<String> {
     let mut command = cargo(root);
-    command.args(["run", "--release", "--manifest-path=peers/Cargo.toml", "--target-dir=peers/target"]);
+    command.args(["run", "--release", "--manifest-path=peers/Cargo.toml"]);
     match llama {
         true => drop(command.arg("--features=llama-cpp")),
         false => println!("SKIPPED: llama.cpp needs cmake and clang"),
     }
+    // candle would take every core for a softmax.
+    command.env("RAYON_NUM_THREADS", "1");
     crate::output(command.arg("--").arg(folder).arg(VOCAB.to_string()), "the peers in Rust")
 }
 
