@@ -101,8 +101,9 @@ impl Sampler {
     /// vocabulary.
     pub fn new(spec: &SamplerSpec, vocab: usize) -> Result<Self, SpecError> {
         spec.check()?;
-        spec.check_vocab(vocab)?;
-        let stages: Vec<Stage> = spec.0.iter().filter(|stage| !stage.is_neutral()).cloned().collect();
+        let effective = spec.effective();
+        effective.check_vocab(vocab)?;
+        let stages = effective.0;
         let follows_entropy = stages.iter().any(Stage::follows_entropy);
         let want = stages.iter().map(Stage::want).fold(Want::default(), Want::or);
         Ok(Sampler { stages, vocab, isa: Isa::best(), follows_entropy, want })

@@ -81,6 +81,12 @@ impl SamplerSpec {
         self.0.iter().map(|stage| SpecValue::object([(stage.info().name, stage.to_value())])).collect()
     }
 
+    /// The stages that act: all but those that are [neutral](Stage::is_neutral).
+    #[must_use]
+    pub fn effective(&self) -> SamplerSpec {
+        SamplerSpec(self.0.iter().filter(|stage| !stage.is_neutral()).cloned().collect())
+    }
+
     /// Checks every parameter of every stage, as parsing does: for specs put together by hand.
     pub fn check(&self) -> Result<(), SpecError> {
         self.0.iter().try_for_each(Stage::check)

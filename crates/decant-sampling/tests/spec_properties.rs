@@ -252,3 +252,122 @@ fn names_are_unambiguous() {
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{}: {names:?}", info.name);
     }
 }
+
+/// Every name that front-ends send, at a value that switches it off, and what it stands for.
+const FRONT_ENDS: &[(&str, &str, &str)] = &[
+    ("temperature", "1", "temp=1"),
+    ("temp", "1", "temp=1"),
+    ("top_p", "1", "top_p=1"),
+    ("top_k", "-1", "top_k=-1"),
+    ("min_p", "0", "min_p=0"),
+    ("typical_p", "1", "typical=1"),
+    ("typical", "1", "typical=1"),
+    ("typ_p", "1", "typical=1"),
+    ("top_a", "0", "top_a=0"),
+    ("tfs", "1", "tfs=1"),
+    ("tfs_z", "1", "tfs=1"),
+    ("epsilon_cutoff", "0", "epsilon=0"),
+    ("eta_cutoff", "0", "eta=0"),
+    ("repetition_penalty", "1", "repetition_penalty=1"),
+    ("rep_pen", "1", "repetition_penalty=1"),
+    ("repeat_penalty", "1", "repetition_penalty=1"),
+    ("rep_pen_range", "0", ""),
+    ("repetition_penalty_range", "0", ""),
+    ("repeat_last_n", "0", ""),
+    ("frequency_penalty", "0", "frequency_penalty=0"),
+    ("presence_penalty", "0", "presence_penalty=0"),
+    ("dynatemp_exponent", "1", ""),
+    ("smoothing_factor", "0", "smoothing=0"),
+    ("smoothing_curve", "1", ""),
+    ("dry_multiplier", "0", "dry=0"),
+    ("dry_base", "1.75", ""),
+    ("dry_allowed_length", "2", ""),
+    ("dry_sequence_breakers", r#"["\n", ":", "\"", "*"]"#, ""),
+    ("dry_penalty_last_n", "0", ""),
+    ("xtc_threshold", "0.1", ""),
+    ("xtc_probability", "0", "xtc=0"),
+    ("nsigma", "0", "top_n_sigma=0"),
+    ("top_n_sigma", "-1", "top_n_sigma=-1"),
+    ("mirostat", "0", "mirostat=0"),
+    ("mirostat_mode", "0", "mirostat=0"),
+    ("mirostat_tau", "5", ""),
+    ("mirostat_eta", "0.1", ""),
+    ("adaptive_target", "-1", "adaptive_p=-1"),
+    ("adaptive_decay", "0.9", ""),
+    ("min_keep", "0", ""),
+    ("logit_bias", "{}", "logit_bias=()"),
+    ("logit_bias", "[]", "logit_bias=()"),
+];
+
+#[test]
+fn what_front_ends_send_to_switch_a_stage_off_is_a_stage_that_is_off() {
+    for (name, value, meaning) in FRONT_ENDS {
+        let spec: SamplerSpec = serde_json::from_str(&format!(r#"{{"{name}": {value}}}"#)).unwrap();
+        assert_eq!(spec.to_string(), *meaning, "{name}: {value}");
+        assert_eq!(spec.effective(), SamplerSpec::default(), "{name}: {value}");
+    }
+}
+
+#[test]
+fn everything_at_once_is_off_as_well() {
+    // One name for each thing, and values that differ from the defaults where the stage is off.
+    let mut seen = Vec::new();
+    let mut pairs = Vec::new();
+    for (name, value, meaning) in FRONT_ENDS.iter().filter(|(name, ..)| !name.starts_with("rep_pen") && *name != "repeat_last_n") {
+        let stage = meaning.split('=').next().unwrap();
+        if meaning.is_empty() || !seen.contains(&stage) {
+            seen.push(stage);
+            let value = match *name {
+                "dry_base" | "mirostat_tau" | "dry_allowed_length" => "3",
+                "smoothing_curve" => "2",
+                "xtc_threshold" | "mirostat_eta" => "0.5",
+                _ => value,
+            };
+            pairs.push(format!(r#""{name}": {value}"#));
+        }
+    }
+    let json = format!("{{{}}}", pairs.join(", "));
+    let spec: SamplerSpec = serde_json::from_str(&json).unwrap();
+    assert_eq!(spec.effective(), SamplerSpec::default(), "{spec}");
+    for given in ["dry=0:base=3:allowed=3:last_n=0", "mirostat=0:tau=3:eta=0.5", "xtc=0:threshold=0.5", "smoothing=0:curve=2"] {
+        assert!(spec.to_string().contains(given), "`{spec}` has no `{given}`");
+    }
+}
+
+#[test]
+fn parameters_join_their_stage_whatever_comes_first() {
+    let json = r#"{"dry_base": 2, "xtc_probability": 0.5, "mirostat_tau": 4, "xtc_threshold": 0.2, "mirostat": 2,
+        "dry_multiplier": 0.8, "repeat_last_n": 64, "frequency_penalty": 0.1, "rep_pen": 1.1, "dry_penalty_last_n": -1}"#;
+    let spec: SamplerSpec = serde_json::from_str(json).unwrap();
+    let canonical = "repetition_penalty=1.1:last_n=64,frequency_penalty=0.1:last_n=64,dry=0.8:base=2,\
+        xtc=0.5:threshold=0.2,mirostat=2:tau=4";
+    assert_eq!(spec.to_string(), canonical);
+}
+
+#[test]
+fn hand_made_lists_are_checked_too() {
+    use decant_sampling::stages::{Dry, LogitBias, Window};
+    use decant_sampling::{Phrase, Sampler};
+    let bias = |token: u32, bias: f64| SamplerSpec(vec![LogitBias { biases: [(token, bias)].into() }.into()]);
+    assert_eq!(bias(3, f64::NEG_INFINITY).check(), Ok(()));
+    for wrong in [f64::NAN, f64::INFINITY] {
+        assert!(bias(3, wrong).check().unwrap_err().to_string().starts_with("logit_bias must be token ids"));
+    }
+    let dry = |multiplier: f64, phrase: Phrase| {
+        let (base, allowed) = (1.75.into(), 2.0.into());
+        let (window, breakers) = (Window::default(), [phrase].into_iter().collect());
+        SamplerSpec(vec![Dry { multiplier: multiplier.into(), base, allowed, window, breakers }.into()])
+    };
+    for empty in [Phrase::Tokens(vec![]), Phrase::Text(String::new())] {
+        assert!(dry(1.0, empty).check().unwrap_err().to_string().contains("an empty one"));
+    }
+    for (spec, message) in [
+        (bias(300, 1.0), "logit_bias: token 300 is not in the vocabulary of 300"),
+        (dry(1.0, Phrase::Tokens(vec![0, 301])), "dry:breakers: token 301 is not in the vocabulary of 300"),
+    ] {
+        assert_eq!(Sampler::new(&spec, 300).unwrap_err().to_string(), message);
+        assert!(Sampler::new(&spec, 302).is_ok());
+    }
+    let off = dry(0.0, Phrase::Tokens(vec![301]));
+    assert!(Sampler::new(&off, 300).is_ok(), "what does not act needs no vocabulary");
+}

@@ -43,7 +43,7 @@ impl SamplerSpec {
 
     /// The texts that cannot act as long as no tokenizer has [resolved](Self::resolve) them.
     pub fn unresolved(&self) -> Vec<String> {
-        let params = self.0.iter().filter(|stage| !stage.is_neutral()).flat_map(|stage| stage.write().0);
+        let params = self.effective().0.into_iter().flat_map(|stage| stage.write().0);
         let texts = |param: Param| match param {
             Param::Phrases(phrases) => phrases.texts().map(str::to_owned).collect(),
             _ => Vec::new(),

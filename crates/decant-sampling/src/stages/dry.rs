@@ -130,3 +130,58 @@ impl Dry {
         breakers.filter(|breaker| tokens.starts_with(breaker)).map(<[_]>::len).max()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::tests::assert_law;
+    use crate::{SamplerSpec, Stage};
+
+    #[test]
+    fn numbers_of_llama_cpp_s_tests() {
+        let (four, five) = ([0.25; 4], [0.2; 5]);
+        let dry = |rest: &str| format!("dry=1:base=1.1:{rest}");
+        assert_law(&dry("allowed=2:last_n=4"), &four, &[0, 1], &four);
+        let once = [0.296923, 0.296923, 0.109232, 0.296923];
+        assert_law(&dry("allowed=2:last_n=5"), &four, &[0, 1, 2, 0, 1], &once);
+        assert_law(&dry("allowed=2:last_n=6:breakers=(3)"), &five, &[0, 1, 3, 4, 0, 1], &five);
+        let twice = [0.241818, 0.241818, 0.032727, 0.241818, 0.241818];
+        assert_law("dry=2:base=1.1:last_n=5", &five, &[0, 1, 2, 0, 1], &twice);
+        assert_law(&dry("allowed=4:last_n=7"), &five, &[0, 1, 2, 3, 4, 0, 1], &five);
+    }
+
+    #[test]
+    fn the_penalty_grows_with_the_repetition() {
+        // After 1 2 3 has come 0, after 2 3 also 4: ln 2 times 2^(3-2) and 2^(2-2).
+        let spec = format!("dry={}:base=2", std::f64::consts::LN_2);
+        let text = [5, 2, 3, 4, 1, 2, 3, 0, 1, 2, 3];
+        let weights = [0.25, 1.0, 1.0, 1.0, 0.5, 1.0];
+        assert_law(&spec, &[1.0 / 6.0; 6], &text, &weights.map(|weight| weight / 4.75));
+    }
+
+    #[test]
+    fn endless_loops_overflow_nothing() {
+        assert_law("dry=100:base=100", &[0.5, 0.5], &[0; 1000], &[0.0, 1.0]);
+        assert_law("dry=100:base=100", &[1.0], &[0; 1000], &[1.0]);
+    }
+
+    fn unbroken(breakers: &str, text: &[TokenId]) -> usize {
+        let spec: SamplerSpec = format!("dry=1:breakers={breakers}").parse().unwrap();
+        match &spec.0[..] {
+            [Stage::Dry(dry)] => dry.unbroken(text),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_text_is_whole_after_its_last_breaker() {
+        let text = [1, 2, 3, 4, 2, 5];
+        assert_eq!(unbroken("()", &text), 6);
+        assert_eq!(unbroken("(9)", &text), 6);
+        assert_eq!(unbroken("(2)", &text), 1);
+        assert_eq!(unbroken("(5,2)", &text), 0);
+        assert_eq!(unbroken("(2 3)", &text), 3);
+        assert_eq!(unbroken("(2 3,2 3 4)", &text), 2, "the longest of those that begin at one place");
+        assert_eq!(unbroken("(5 1)", &text), 6, "not all of it stands there");
+    }
+}

@@ -69,3 +69,22 @@ impl Rewrite for FrequencyPenalty {
         ranked.change_seen(text, |count, logit| logit - count as f64 * f);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::stages::tests::assert_law;
+
+    #[test]
+    fn numbers_of_llama_cpp_s_tests() {
+        let (even, spec) = ([0.2; 5], "frequency_penalty=5,presence_penalty=5");
+        assert_law(spec, &even, &[0], &[0.000011, 0.249997, 0.249997, 0.249997, 0.249997]);
+        assert_law(spec, &even, &[0, 1, 2], &[0.000023, 0.000023, 0.000023, 0.499966, 0.499966]);
+        assert_law(spec, &even, &[0, 1, 2, 0, 0], &[0.0, 0.000023, 0.000023, 0.499977, 0.499977]);
+    }
+
+    #[test]
+    fn every_time_counts() {
+        let spec = format!("frequency_penalty={}", std::f64::consts::LN_2);
+        assert_law(&spec, &[0.5, 0.5], &[0, 0], &[0.2, 0.8]);
+    }
+}

@@ -65,3 +65,27 @@ impl Rewrite for LogitBias {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::stages::tests::{assert_law, kept};
+
+    #[test]
+    fn biases_are_added() {
+        let ln_2 = std::f64::consts::LN_2;
+        assert_law(&format!("logit_bias=(0={ln_2})"), &[0.25, 0.5, 0.25], &[], &[0.4, 0.4, 0.2]);
+        assert_law(&format!("temp=0.5,logit_bias=(0={ln_2})"), &[0.5, 0.5], &[], &[2.0 / 3.0, 1.0 / 3.0]);
+    }
+
+    #[test]
+    fn what_is_forbidden_stays_so() {
+        assert_eq!(kept("logit_bias=(0=-inf,2=100)", &[1.0, 0.0, f32::NEG_INFINITY]), [1]);
+        assert_eq!(kept("logit_bias=(0=-inf),logit_bias=(0=100)", &[1.0, 0.0]), [1]);
+        assert_eq!(kept("top_k=1,logit_bias=(1=100)", &[1.0, 0.0]), [0]);
+    }
+
+    #[test]
+    fn huge_biases_stay_logits() {
+        assert_eq!(kept("logit_bias=(0=1e300,1=-1e300)", &[1.0, 0.0, 2.0]), [0, 1, 2]);
+    }
+}

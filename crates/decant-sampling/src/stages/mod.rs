@@ -80,7 +80,7 @@ fn at_least(ranked: &mut Ranked<'_>, prob: f64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Coins, Memory, Sampler, Scratch, TokenId};
+    use crate::{Coins, EntropyStats, Logits, Memory, Sampler, Scratch, TokenId};
 
     /// The tokens that a spec keeps of a row, ascending, with coins that show 0.5.
     pub(super) fn kept(spec: &str, row: &[f32]) -> Vec<TokenId> {
@@ -88,5 +88,23 @@ mod tests {
         let mut scratch = Scratch::default();
         sampler.pick(row, &[], Coins::fixed(0.5), &mut Memory::default(), &mut scratch).unwrap();
         scratch.kept(row).collect()
+    }
+
+    /// Checks, to six digits, which probabilities a spec makes of others after a text.
+    #[track_caller]
+    pub(super) fn assert_law(spec: &str, p: &[f64], text: &[TokenId], expected: &[f64]) {
+        let law = law(spec, p, text);
+        let near = law.iter().zip(expected).all(|(p, expected)| (p - expected).abs() < 1e-6);
+        assert!(near && law.len() == expected.len(), "`{spec}` after {text:?} gives {law:?}, not {expected:?}");
+    }
+
+    /// The probabilities that a spec makes of others after a text.
+    pub(super) fn law(spec: &str, p: &[f64], text: &[TokenId]) -> Vec<f64> {
+        let sampler = Sampler::new(&spec.parse().unwrap(), p.len()).unwrap();
+        let mut row: Vec<f32> = p.iter().map(|p| p.ln() as f32).collect();
+        let (mut memory, mut scratch) = (Memory::default(), Scratch::default());
+        sampler.mask(&mut row, text.into(), Coins::fixed(0.5), &mut memory, &mut scratch).unwrap();
+        let stats = EntropyStats::of(&Logits::new(&row).unwrap());
+        row.iter().map(|logit| stats.logprob(*logit).exp()).collect()
     }
 }

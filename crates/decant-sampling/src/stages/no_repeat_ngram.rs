@@ -74,3 +74,35 @@ impl Rewrite for NoRepeatNgram {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::stages::tests::law;
+    use crate::{Coins, Memory, RowError, Sampler, Scratch, TokenId};
+
+    fn forbidden(spec: &str, text: &[TokenId]) -> Vec<TokenId> {
+        (0..).zip(law(spec, &[0.1; 10], text)).filter(|(_, p)| *p == 0.0).map(|(token, _)| token).collect()
+    }
+
+    #[test]
+    fn what_came_next_may_not_come_next_again() {
+        let text = [1, 2, 3, 1, 2, 4, 1, 2];
+        assert_eq!(forbidden("no_repeat_ngram=1", &text), [1, 2, 3, 4]);
+        assert_eq!(forbidden("no_repeat_ngram=2", &text), [3, 4]);
+        assert_eq!(forbidden("no_repeat_ngram=3", &text), [3, 4]);
+        assert_eq!(forbidden("no_repeat_ngram=4", &text), []);
+        assert_eq!(forbidden("no_repeat_ngram=2:last_n=5", &text), [4]);
+        assert_eq!(forbidden("no_repeat_ngram=5", &[7, 7, 7, 7]), []);
+        assert_eq!(forbidden("no_repeat_ngram=4", &[7, 7, 7, 7]), [7]);
+    }
+
+    #[test]
+    fn nothing_left_to_say_is_an_error() {
+        let sampler = Sampler::new(&"no_repeat_ngram=1".parse().unwrap(), 2).unwrap();
+        let pick = |text: &[TokenId]| {
+            sampler.pick(&[0.0, 0.0], text, Coins::fixed(0.0), &mut Memory::default(), &mut Scratch::default())
+        };
+        assert_eq!(pick(&[0]).unwrap().token, 1);
+        assert_eq!(pick(&[0, 1]), Err(RowError::AllForbidden { vocab: 2 }));
+    }
+}

@@ -69,3 +69,16 @@ impl Rewrite for PresencePenalty {
         ranked.change_seen(text, |_, logit| logit - pr);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::stages::tests::assert_law;
+
+    #[test]
+    fn once_is_enough() {
+        let spec = format!("presence_penalty={}", std::f64::consts::LN_2);
+        assert_law(&spec, &[0.5, 0.5], &[0, 0, 0], &[1.0 / 3.0, 2.0 / 3.0]);
+        let reward = format!("presence_penalty={}", -std::f64::consts::LN_2);
+        assert_law(&reward, &[0.5, 0.5], &[1], &[1.0 / 3.0, 2.0 / 3.0]);
+    }
+}

@@ -72,3 +72,33 @@ impl Rewrite for RepetitionPenalty {
         ranked.change_seen(text, |_, logit| if logit > 0.0 { logit / r } else { logit * r });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::stages::tests::assert_law;
+
+    #[test]
+    fn numbers_of_llama_cpp_s_tests() {
+        let even = [0.2; 5];
+        assert_law("repetition_penalty=50", &even, &[0], &[0.0, 0.25, 0.25, 0.25, 0.25]);
+        assert_law("repetition_penalty=50", &even, &[0, 1, 2], &[0.0, 0.0, 0.0, 0.5, 0.5]);
+        assert_law("repetition_penalty=50", &even, &[0, 1, 2, 0, 0], &[0.0, 0.0, 0.0, 0.5, 0.5]);
+    }
+
+    #[test]
+    fn positive_logits_are_divided_and_negative_ones_multiplied() {
+        // Logits 1, -1 and 0 become 1/2, -2 and 0; what is no token of the vocabulary is passed over.
+        let e = std::f64::consts::E;
+        let weights = [0.5_f64.exp(), (-2.0_f64).exp(), 1.0];
+        let expected = weights.map(|weight| weight / weights.iter().sum::<f64>());
+        assert_law("repetition_penalty=2", &[e, 1.0 / e, 1.0], &[0, 1, 2, 77], &expected);
+    }
+
+    #[test]
+    fn only_the_window_counts() {
+        let even = [0.25; 4];
+        assert_law("repetition_penalty=99:last_n=2", &even, &[0, 1, 2], &[0.5, 0.0, 0.0, 0.5]);
+        assert_law("repetition_penalty=99:last_n=0", &even, &[0, 1, 2], &even);
+        assert_law("repetition_penalty=99:last_n=9", &even, &[0, 1, 2], &[0.0, 0.0, 0.0, 1.0]);
+    }
+}
