@@ -52,10 +52,10 @@ fn json_has_the_fields_and_plausible_numbers() {
 #[test]
 fn batches_and_observers() {
     let place = Place::new();
-    let args = ["--vocab", "1000", "--regime", "medium", "--sampler", "min_p=0.1", "--batch", "20"];
+    let args = ["--vocab", "1000", "--regime", "medium", "--sampler", "min_p=0.1", "--batch", "20", "--threads", "2"];
     let one = lines(&place, &args[..6]);
     let [batch] = &lines(&place, &args)[..] else { panic!("one line") };
-    assert_eq!(batch["batch"], 20);
+    assert_eq!((&batch["batch"], &batch["threads"]), (&20.into(), &2.into()));
     let ratio = batch["floor_us"].as_f64().unwrap() / one[0]["floor_us"].as_f64().unwrap();
     assert!((4.0..100.0).contains(&ratio), "twenty rows take about twenty times as long: {ratio}");
     let nothing = lines(&place, &[&args[..6], &["--observe", "nothing"]].concat());

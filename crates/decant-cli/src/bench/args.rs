@@ -34,7 +34,7 @@ pub struct BenchSampler {
     /// What the caller wants to see beside the token (default: as the table says; entropy for a given sampler)
     #[arg(long, value_enum, value_name = "WHAT")]
     pub observe: Option<Observe>,
-    /// How many rows are sampled at once; more than one share the threads of --threads
+    /// How many rows are sampled at once; with entropy observed they share the threads of --threads
     #[arg(long, value_name = "B", default_value_t = NonZeroUsize::MIN)]
     pub batch: NonZeroUsize,
     /// Where the rows lie (default: both; with --json warm)

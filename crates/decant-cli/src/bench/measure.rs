@@ -31,14 +31,25 @@ impl Measured {
     }
 }
 
-/// Measures a sampler on `rows` (shape `[batches, batch, vocab]`), batch after batch, round and round.
-pub fn measure(
-    sampler: &Sampler,
-    observe: Observe,
-    rows: &[f32],
-    batch: usize,
-    runs: NonZeroUsize,
-) -> Result<Measured> {
+/// A sampler and what it works on.
+#[derive(Clone, Copy, Debug)]
+pub struct Task<'a> {
+    pub sampler: &'a Sampler,
+    pub observe: Observe,
+    /// Shape `[batches, batch, vocab]`: batch after batch is sampled, round and round.
+    pub rows: &'a [f32],
+    pub batch: usize,
+    pub threads: usize,
+}
+
+/// Measures so many times. Everything runs inside a pool of its own, over whose threads a batch is shared; the floor is
+/// always taken on one.
+pub fn measure(task: Task<'_>, runs: NonZeroUsize) -> Result<Measured> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(task.threads).build()?;
+    pool.install(|| in_turn(task, runs))
+}
+
+fn in_turn(Task { sampler, observe, rows, batch, .. }: Task<'_>, runs: NonZeroUsize) -> Result<Measured> {
     let mut batches = rows.chunks_exact(batch * sampler.vocab()).cycle();
     let mut next = || batches.next().unwrap_or_default();
     let mut memories = vec![Memory::default(); batch];

@@ -10,7 +10,7 @@ use args::{Bench, BenchSampler, Observe, Rows};
 use decant_sampling::yardstick::{Regime, SAMPLERS};
 use decant_sampling::{Sampler, SamplerSpec, SpecError};
 use indicatif::ProgressBar;
-use measure::{Measured, measure};
+use measure::{Measured, Task, measure};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -90,7 +90,8 @@ impl Table<'_> {
             let sampler = Sampler::new(spec, self.vocab)?.with_isa(self.session.isa);
             let mut columns = Vec::new();
             for (name, rows) in &sources {
-                columns.push((*name, measure(&sampler, *observe, rows, batch, self.args.runs)?));
+                let task = Task { sampler: &sampler, observe: *observe, rows, batch, threads: self.threads(*observe) };
+                columns.push((*name, measure(task, self.args.runs)?));
             }
             bar.suspend(|| match self.args.json {
                 true => self.print_json(spec, *observe, &columns),
@@ -109,9 +110,12 @@ impl Table<'_> {
         ))
     }
 
-    /// How many threads share a batch.
-    fn threads(&self) -> usize {
-        1
+    /// How many threads share a batch: no more than it has rows, and one where no step is asked for.
+    fn threads(&self, observe: Observe) -> usize {
+        match observe {
+            Observe::Entropy => self.args.batch.min(self.session.threads).get(),
+            Observe::Nothing => 1,
+        }
     }
 
     fn print_json(&self, sampler: &SamplerSpec, observe: Observe, columns: &[(&str, Measured)]) -> Result<()> {
@@ -123,7 +127,7 @@ impl Table<'_> {
                 sampler,
                 observe,
                 batch: self.args.batch.get(),
-                threads: self.threads(),
+                threads: self.threads(observe),
                 floor_us: round(floor_us, 3),
                 us: round(us, 3),
                 ratio: round(measured.ratio(), 4),
