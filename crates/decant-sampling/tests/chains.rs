@@ -2,42 +2,38 @@
 
 mod support;
 
-use decant_sampling::{Coins, Memory, Role, Sampler, SamplerSpec, Scratch, Seed, StageInfo, TokenId, catalog};
+use decant_sampling::{Coins, History, Memory, Role, Sampler, SamplerSpec, Scratch, Seed, StageInfo, TokenId, catalog};
 use support::agreement::check;
-use support::{MARGIN, Numbers, Twin, rows};
+use support::{MARGIN, Numbers, Twin, history, rows};
 
 /// Rows of all shapes, short enough to be sorted often.
 fn short_rows(seed: u64) -> impl Iterator<Item = (&'static str, Vec<f32>)> {
     rows(seed).into_iter().filter(|(_, row)| row.len() < 1000)
 }
 
-/// The stages whose twin needs no more than a row and coins.
-fn known() -> Vec<&'static StageInfo> {
-    catalog().iter().filter(|info| info.role != Role::Adjustment).collect()
-}
-
 #[test]
 fn twenty_stages_at_random() {
-    let (known, mut numbers) = (known(), Numbers(2026));
+    let mut numbers = Numbers(2026);
     let (mut cases, mut ties, mut wide) = (0, 0, 0);
     for seed in 0..40 {
         for (name, row) in short_rows(seed).filter(|(_, row)| row.len() > 2) {
-            let spec = chain(&mut numbers, &known, 20);
-            let coins = Seed(seed).coins(0, cases);
+            let spec = chain(&mut numbers, 20);
+            let text = history::text(&mut numbers, row.len(), 60);
+            let (text, coins) = (History::new(&text, 20), Seed(seed).coins(0, cases));
             cases += 1;
-            ties += u64::from(check(name, &spec, &row, coins));
-            wide += u64::from(Twin::run_with(&spec, &row, coins).tokens.len() > 1);
+            ties += u64::from(check(name, &spec, &row, text, coins));
+            wide += u64::from(Twin::run_with(&spec, &row, text, coins).tokens.len() > 1);
         }
     }
     assert!(ties * 20 < cases, "{ties} of {cases} chains are near-ties");
     assert!(wide * 5 > cases, "only {wide} of {cases} chains leave a choice");
 }
 
-fn chain(numbers: &mut Numbers, kinds: &[&'static StageInfo], len: usize) -> SamplerSpec {
+fn chain(numbers: &mut Numbers, len: usize) -> SamplerSpec {
     let stages: Vec<String> = (0..len)
         .map(|_| {
-            let kind = numbers.one_of(kinds);
-            numbers.stage(kind)
+            let info = numbers.one_of(catalog());
+            numbers.stage(&info)
         })
         .collect();
     stages.join(",").parse().unwrap()
@@ -46,7 +42,7 @@ fn chain(numbers: &mut Numbers, kinds: &[&'static StageInfo], len: usize) -> Sam
 /// What a spec keeps of a row, ascending; nothing if some decision was a near-tie.
 fn kept(spec: &str, row: &[f32], coins: Coins) -> Option<Vec<TokenId>> {
     let spec: SamplerSpec = spec.parse().unwrap();
-    if Twin::run_with(&spec, row, coins).margin < MARGIN {
+    if Twin::run_with(&spec, row, History::default(), coins).margin < MARGIN {
         return None;
     }
     let sampler = Sampler::new(&spec, row.len()).unwrap();
@@ -55,7 +51,7 @@ fn kept(spec: &str, row: &[f32], coins: Coins) -> Option<Vec<TokenId>> {
     Some(scratch.kept(row).collect())
 }
 
-/// Runs a stage of every known kind, with random values, on random rows. `holds` says whether a property holds there, if
+/// Runs a stage of every kind of a role, with random values, on random rows. `holds` says whether a property holds there, if
 /// that can be told; `claimed` whether the catalog says that it always does. Holds the catalog to it, both ways: what it
 /// does not claim must fail somewhere.
 fn put_to_the_test(
@@ -64,7 +60,7 @@ fn put_to_the_test(
     claimed: impl Fn(&StageInfo) -> bool,
     holds: impl Fn(&mut Numbers, &str, &[f32], Coins) -> Option<bool>,
 ) {
-    for info in known().into_iter().filter(|info| role(info.role)) {
+    for info in catalog().iter().filter(|info| role(info.role)) {
         let mut numbers = Numbers(7);
         let (mut told, mut failed) = (0, 0);
         for seed in 0..20 {
@@ -76,7 +72,6 @@ fn put_to_the_test(
                 failed += usize::from(!holds);
             }
         }
-        println!("{property} {}: told {told} failed {failed}", info.name);
         assert!(told > 200, "{}: {property} was seen {told} times", info.name);
         assert!(claimed(info) || failed > 0, "{}: {property} holds, and the catalog does not know", info.name);
     }

@@ -33,6 +33,8 @@ impl Numbers {
         match field.kind {
             Kind::Switch { .. } => (self.unit() < 0.7).to_string(),
             Kind::Choice { values } => self.one_of(values).to_owned(),
+            Kind::Biases => format!("(0={},2={})", self.normal(), self.one_of(&["-inf", "3", "-1"])),
+            Kind::Phrases { .. } => self.one_of(&["()", "(0)", "(1,0 2)", "(2 1,1)"]).to_owned(),
             Kind::Number { .. } if self.unit() < 0.2 => {
                 let (from, to) = (self.number(field), self.number(field));
                 format!("by_entropy({}..5->{from}..{to})", self.unit())
@@ -48,7 +50,7 @@ impl Numbers {
             Some(neutral) if range.max <= 1.0 => neutral + ((1.0 - neutral) - neutral) * self.magnitude(1e-4, 1.0),
             Some(neutral) => neutral + (self.magnitude(0.5, 3.0) - neutral) * self.magnitude(0.1, 1.0),
             None if range.max <= 1.0 => self.magnitude(1e-4, 1.0),
-            None => self.magnitude(0.1, 30.0),
+            None => self.magnitude(0.1, 5.0),
         };
         number.clamp(range.min, range.max)
     }
