@@ -278,3 +278,22 @@ fn tokens_and_back() {
     assert!(place.err(1, &["detokenize", "4000000000"]).contains("4000000000"));
     assert!(place.err(2, &["detokenize", "-5"]).contains("-5"));
 }
+
+#[test]
+fn breakers_are_found_by_the_model_s_tokenizer() {
+    let place = Place::new();
+    let story = |sampler: &str, trace: &str| {
+        let prompt = ["generate", "The cat. The cat. The cat. The", "--max-tokens", "12", "--seed", "3"];
+        place.ok(&[&prompt[..], &["--sampler", sampler, "--trace", trace]].concat())
+    };
+    assert!(story("temp=0", "free.jsonl").contains("The cat. The cat. The cat. The cat"));
+    let dry = story("dry=5:allowed=1:breakers=(),temp=0", "dry.jsonl");
+    assert!(!dry.contains("The cat. The cat. The cat. The cat"), "{dry}");
+    // " c" is no token, but begins " cat", which so becomes a breaker and goes free.
+    let broken = story(r#"dry=5:allowed=1:breakers=(" c"),temp=0"#, "broken.jsonl");
+    assert!(broken.contains("The cat. The cat. The cat. The cat"), "{broken}");
+    assert!(place.read("broken.jsonl").contains(r#""sampler":"dry=5:allowed=1:breakers=(\" c\"),temp=0""#));
+    for trace in ["dry.jsonl", "broken.jsonl"] {
+        assert!(place.ok(&["trace", "check", trace]).contains("bit for bit"));
+    }
+}

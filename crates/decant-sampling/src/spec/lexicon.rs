@@ -25,7 +25,8 @@ impl SamplerSpec {
     /// may be thousands of ids long.
     ///
     /// A text stands in a token whose bytes contain it, or where a token's last bytes begin it and the tokens of what is
-    /// left of it follow (as llama.cpp finds the breakers of dry).
+    /// left of it follow (as llama.cpp finds the breakers of dry). Where the tokenizer splits what is left otherwise, because
+    /// more text follows, it is missed.
     #[must_use]
     pub fn resolve(&self, lexicon: &dyn Lexicon) -> SamplerSpec {
         let resolve = |param: Param| match param {
