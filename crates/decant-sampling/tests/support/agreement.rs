@@ -52,3 +52,28 @@ pub fn check(name: &str, spec: &SamplerSpec, row: &[f32], text: History<'_>, coi
     close("logprob", step.logprob, raw.log_probabilities()[place]);
     false
 }
+
+/// Sweeps a grid of coins and compares each draw with the twin's inverse CDF in token order.
+pub fn check_draws(name: &str, spec: &SamplerSpec, row: &[f32]) {
+    let twin = Twin::run(spec, row);
+    if twin.margin < MARGIN {
+        return;
+    }
+    let mut law: Vec<(TokenId, f64)> =
+        twin.tokens.iter().zip(twin.probabilities()).map(|((token, _), p)| (*token, p)).collect();
+    law.sort_unstable_by_key(|(token, _)| *token);
+    let sampler = Sampler::new(spec, row.len()).unwrap();
+    let mut scratch = Scratch::default();
+    let coins = if row.len() > 1000 { 128 } else { 2048 };
+    let (mut place, mut below) = (0, 0.0);
+    for i in 0..coins {
+        let coin = (f64::from(i) + 0.5) / f64::from(coins);
+        while place + 1 < law.len() && below + law[place].1 <= coin {
+            below += law[place].1;
+            place += 1;
+        }
+        let near_edge = (coin - below).abs().min((coin - below - law[place].1).abs()) < MARGIN;
+        let token = sampler.draw(row, &[], Coins::fixed(coin), &mut Memory::default(), &mut scratch).unwrap();
+        assert!(near_edge || token == law[place].0, "{name}, `{spec}`, coin {coin}");
+    }
+}
