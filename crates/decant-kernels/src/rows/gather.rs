@@ -18,14 +18,21 @@ pub fn gather(
 ) {
     tokens.clear();
     logits.clear();
-    match inner {
-        None => run::<0>(isa, row, blocks, outer, outer, tokens, logits),
-        Some(inner) => run::<HOLE>(isa, row, blocks, outer, inner, tokens, logits),
+    // A window without an upper end costs half the comparisons, and most have none.
+    let open = outer[1] == f32::MAX && inner.is_none_or(|inner| inner[1] == f32::MAX);
+    match (inner, open) {
+        (None, true) => run::<OPEN>(isa, row, blocks, outer, outer, tokens, logits),
+        (None, false) => run::<0>(isa, row, blocks, outer, outer, tokens, logits),
+        (Some(inner), true) => run::<{ HOLE | OPEN }>(isa, row, blocks, outer, inner, tokens, logits),
+        (Some(inner), false) => run::<HOLE>(isa, row, blocks, outer, inner, tokens, logits),
     }
 }
 
-/// Says when compiling that there is an inner window.
+// What a loop does, known when it is compiled: the sum of some of these.
+/// There is an inner window.
 const HOLE: u8 = 1;
+/// The windows have no upper ends.
+const OPEN: u8 = 2;
 
 fn run<const PLAN: u8>(
     isa: Isa,
@@ -64,7 +71,10 @@ fn collect<L: Lanes, const PLAN: u8>(
         let (mut hits, mut count) = ([0; BLOCK / LANES], 0);
         for (hits, sixteen) in hits.iter_mut().zip(block) {
             let lanes = L::load(sixteen);
-            *hits = lanes.inside(outer) & if PLAN == HOLE { !lanes.inside(inner) } else { u16::MAX };
+            *hits = within::<L, PLAN>(lanes, outer);
+            if PLAN & HOLE != 0 {
+                *hits &= !within::<L, PLAN>(lanes, inner);
+            }
             count += hits.count_ones();
         }
         // Few are fetched one by one; many are moved together, without a branch that nobody could foresee.
@@ -76,16 +86,23 @@ fn collect<L: Lanes, const PLAN: u8>(
     }
 }
 
-/// Up to so many hits in a block are few.
-const FEW: u32 = 12;
+/// Which lanes lie in a window.
+#[inline(always)]
+fn within<L: Lanes, const PLAN: u8>(lanes: L, window: [f32; 2]) -> u16 {
+    if PLAN & OPEN != 0 { lanes.at_least(L::splat(window[0])) } else { lanes.inside(window) }
+}
+
+/// Up to so many hits in a block are few: each costs a branch that is foreseen badly.
+const FEW: u32 = 4;
 
 #[inline(always)]
 fn fetch(block: &[[f32; LANES]], first: u32, hits: [u16; BLOCK / LANES], tokens: &mut Vec<u32>, logits: &mut Vec<f32>) {
-    for (i, mut hits) in hits.into_iter().enumerate() {
+    for (i, four) in hits.as_chunks::<4>().0.iter().enumerate() {
+        let mut hits = four.iter().rev().fold(0, |word, hits| word << LANES | u64::from(*hits));
         while hits != 0 {
-            let lane = hits.trailing_zeros() as usize;
-            tokens.push(first + (i * LANES + lane) as u32);
-            logits.push(block[i][lane]);
+            let place = i * 4 * LANES + hits.trailing_zeros() as usize;
+            tokens.push(first + place as u32);
+            logits.push(block[place / LANES][place % LANES]);
             hits &= hits - 1;
         }
     }

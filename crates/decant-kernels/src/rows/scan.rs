@@ -59,20 +59,18 @@ pub fn scan(isa: Isa, row: &[f32], blocks: &mut Blocks) -> Result<Scan, NotALogi
 fn bounds<L: Lanes>(row: &[f32], blocks: &mut Blocks) -> (bool, usize) {
     let (mut support, mut padded) = (0, [0.0; BLOCK]);
     // Two chains, so that one's latency hides behind the other's. Only logits can make a sum that is finite or -inf.
-    let mut sum = [L::splat(0.0); 2];
+    let (mut even_sum, mut odd_sum) = (L::splat(0.0), L::splat(0.0));
     for index in 0..row.len().div_ceil(BLOCK) {
         let block = block(row, index, &mut padded);
-        let mut largest = [L::splat(f32::NEG_INFINITY); 2];
-        let mut least = [L::splat(f32::INFINITY); 2];
-        for pair in block.as_chunks::<2>().0 {
-            for (i, sixteen) in pair.iter().enumerate() {
-                let logits = L::load(sixteen);
-                largest[i] = largest[i].max(logits);
-                least[i] = least[i].min(logits);
-                sum[i] = sum[i].add(logits);
-            }
+        let (mut even_max, mut odd_max) = (L::splat(f32::NEG_INFINITY), L::splat(f32::NEG_INFINITY));
+        let (mut even_min, mut odd_min) = (L::splat(f32::INFINITY), L::splat(f32::INFINITY));
+        for [even, odd] in block.as_chunks::<2>().0 {
+            let (even, odd) = (L::load(even), L::load(odd));
+            (even_max, odd_max) = (even_max.max(even), odd_max.max(odd));
+            (even_min, odd_min) = (even_min.min(even), odd_min.min(odd));
+            (even_sum, odd_sum) = (even_sum.add(even), odd_sum.add(odd));
         }
-        let (max, min) = (largest[0].max(largest[1]).largest(), least[0].min(least[1]).least());
+        let (max, min) = (even_max.max(odd_max).largest(), even_min.min(odd_min).least());
         blocks.max.push(max);
         blocks.min.push(min);
         support += if min > f32::NEG_INFINITY { BLOCK } else { allowed::<L>(block) };
@@ -82,7 +80,7 @@ fn bounds<L: Lanes>(row: &[f32], blocks: &mut Blocks) -> (bool, usize) {
     if let Some(min) = blocks.min.last_mut().filter(|_| !rest.is_empty()) {
         *min = rest.iter().fold(f32::INFINITY, |a, &b| if a < b { a } else { b });
     }
-    let sum = sum[0].add(sum[1]).sum();
+    let sum = even_sum.add(odd_sum).sum();
     (!(sum.is_finite() || sum == f32::NEG_INFINITY), support)
 }
 

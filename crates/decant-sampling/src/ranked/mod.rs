@@ -263,15 +263,12 @@ impl<'s> Ranked<'s> {
 
     /// The population standard deviation of the survivors' logits, at the temperature so far.
     pub fn std(&self) -> f64 {
-        // About a token that is not far from the middle, so that little cancels.
-        let middle = (f64::from(self.top_of_row()) + f64::from(self.bottom_of_row())) / 2.0;
-        let mut center = middle as f32;
-        let mut mean_and_square = [0.0; 2];
-        for _ in 0..2 {
-            mean_and_square = self.deviations(center).map(|sum| sum / self.len as f64);
-            center = (f64::from(center) + mean_and_square[0]) as f32;
-        }
-        let [mean, square] = mean_and_square;
+        // About a number that is not far from the mean, so that little cancels: the mean of some of them.
+        let stride = self.given.len() / 512 | 1;
+        let some = self.row().iter().step_by(stride).filter(|logit| **logit > f32::NEG_INFINITY);
+        let (count, sum) = some.fold((0.0, 0.0), |(count, sum), logit| (count + 1.0, sum + f64::from(*logit)));
+        let center = if count > 0.0 { (sum / count) as f32 } else { self.top_of_row() };
+        let [mean, square] = self.deviations(center).map(|sum| sum / self.len as f64);
         self.beta * (square - mean * mean).max(0.0).sqrt()
     }
 

@@ -100,7 +100,8 @@ impl Ranked<'_> {
 
     /// How many survivors have at least this logit (without temperature), and at least 1.
     pub(super) fn count_from(&mut self, logit: f64) -> usize {
-        if logit <= f64::from(f32::MIN) {
+        let least = self.buffers.blocks.min.iter().fold(f32::INFINITY, |a, b| a.min(*b));
+        if logit <= f64::from(least.max(f32::MIN)) {
             return self.len;
         }
         let bound = least_from(logit);
