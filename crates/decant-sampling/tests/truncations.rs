@@ -79,7 +79,7 @@ fn every_coin_draws_the_token_that_it_should() {
     ];
     for (name, row) in rows(3) {
         for spec in specs {
-            check_draws(name, &spec.parse().unwrap(), &row);
+            check_draws(name, &spec.parse().unwrap(), &row, History::default());
         }
     }
 }

@@ -54,8 +54,8 @@ pub fn check(name: &str, spec: &SamplerSpec, row: &[f32], text: History<'_>, coi
 }
 
 /// Sweeps a grid of coins and compares each draw with the twin's inverse CDF in token order.
-pub fn check_draws(name: &str, spec: &SamplerSpec, row: &[f32]) {
-    let twin = Twin::run(spec, row);
+pub fn check_draws(name: &str, spec: &SamplerSpec, row: &[f32], text: History<'_>) {
+    let twin = Twin::run_with(spec, row, text, Coins::fixed(0.5));
     if twin.margin < MARGIN {
         return;
     }
@@ -73,7 +73,7 @@ pub fn check_draws(name: &str, spec: &SamplerSpec, row: &[f32]) {
             place += 1;
         }
         let near_edge = (coin - below).abs().min((coin - below - law[place].1).abs()) < MARGIN;
-        let token = sampler.draw(row, &[], Coins::fixed(coin), &mut Memory::default(), &mut scratch).unwrap();
+        let token = sampler.draw(row, text, Coins::fixed(coin), &mut Memory::default(), &mut scratch).unwrap();
         assert!(near_edge || token == law[place].0, "{name}, `{spec}`, coin {coin}");
     }
 }
