@@ -112,18 +112,13 @@ impl Twin {
 
     /// Runs a whole spec on a row, with coins that show 0.5.
     pub fn run(spec: &SamplerSpec, row: &[f32]) -> Self {
-        Self::run_after_text(spec, row, History::default())
+        Self::run_with(spec, row, History::default(), Coins::fixed(0.5))
     }
 
     /// Runs a whole spec on the row that stands after a text, or up to the stage that forbids every token.
     pub fn run_with(spec: &SamplerSpec, row: &[f32], text: History<'_>, coins: Coins) -> Self {
         let prompt = text.all().len() - text.generated().len();
         Twin { text: text.all().to_vec(), prompt, coins, ..Twin::of(row) }.run_on(spec, row)
-    }
-
-    /// The same with coins that show 0.5.
-    pub fn run_after_text(spec: &SamplerSpec, row: &[f32], text: History<'_>) -> Self {
-        Self::run_with(spec, row, text, Coins::fixed(0.5))
     }
 
     /// Runs a whole spec on a row of a text that has taught its stages something.
