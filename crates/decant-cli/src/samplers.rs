@@ -30,7 +30,8 @@ pub fn run(args: &Samplers, session: &Session) -> Result<()> {
                 [] => String::new(),
                 neutral => format!("; off: {}", join(neutral)),
             };
-            writeln!(out, "    {name:<20} {}: {}{off}", field.summary, field.kind)?;
+            let default = field.default_text().map(|text| format!("; default: {text}")).unwrap_or_default();
+            writeln!(out, "    {name:<20} {}: {}{default}{off}", field.summary, field.kind)?;
         }
         writeln!(out, "    {dim}{}{dim:#}\n", info.source)?;
     }
