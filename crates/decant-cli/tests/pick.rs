@@ -122,6 +122,39 @@ fn a_bad_row_is_named_and_those_before_it_stay() {
 }
 
 #[test]
+fn stages_look_back_at_the_history() {
+    let place = Place::new();
+    place.npy("rows.npy", "(3, 5)", &[0.0; 15]);
+    let kept = |more: &[&str]| -> Vec<String> {
+        let args = ["pick", "--logits", "rows.npy", "--json", "--kept-ids", "--sampler", "no_repeat_ngram=2"];
+        place.json(&[&args[..], more].concat()).iter().map(|row| row["kept_ids"].to_string()).collect()
+    };
+    assert_eq!(kept(&[]), ["[0,1,2,3,4]"; 3]);
+    assert_eq!(kept(&["--history", "1,2 3,1"]), ["[0,1,3,4]"; 3]);
+    assert_eq!(kept(&["--history", "1,2,3,1", "--prompt-len", "2"]), ["[0,1,3,4]"; 3], "the prompt counts too");
+    place.write("one.txt", "1,2,3,1\n");
+    assert_eq!(kept(&["--history", "one.txt"]), ["[0,1,3,4]"; 3]);
+    place.write("each.txt", "4,4\n\n3 1 3\n");
+    assert_eq!(kept(&["--history", "each.txt"]), ["[0,1,2,3]", "[0,1,2,3,4]", "[0,2,3,4]"]);
+
+    let args = ["pick", "--logits", "rows.npy", "--json", "--kept-ids", "--history", "1,2,3,1", "--prompt-len", "3"];
+    let generated = place.json(&[&args[..], &["--sampler", "no_repeat_ngram=1:prompt=false"]].concat());
+    assert_eq!(generated[0]["kept_ids"], serde_json::json!([0, 2, 3, 4]));
+}
+
+#[test]
+fn bad_histories() {
+    let place = Place::new();
+    place.npy("rows.npy", "(3, 5)", &[0.0; 15]);
+    let error = |history: &str| place.err(1, &["pick", "--logits", "rows.npy", "--history", history]);
+    assert!(error("none.txt").contains("cannot read --history none.txt"));
+    place.write("two.txt", "1\n2\n");
+    assert!(error("two.txt").contains("there are 2 lines, none for row 2"));
+    place.write("words.txt", "1 2\nthree\n");
+    assert!(error("words.txt").contains("words.txt: line 2: `three` is no token id"));
+}
+
+#[test]
 fn bad_specs_and_files() {
     let place = Place::new();
     worked(&place);
