@@ -54,7 +54,7 @@ impl Recipe {
                 let (mut row, mut x) = (vec![0.0; *len], *seed);
                 for i in 0..*len {
                     let (rank, b) = (i as i64 + 1, (i + 1).ilog2());
-                    let log = 1024 * i64::from(b) + (1024 * (rank - (1 << b)) >> b);
+                    let log = 1024 * i64::from(b) + ((1024 * (rank - (1 << b))) >> b);
                     let logit = (noise * i64::from(x >> 24) - scale * log) as f32 / 16384.0;
                     row[(i * stride + *seed as usize) % len] = logit;
                     x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
