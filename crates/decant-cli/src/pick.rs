@@ -59,7 +59,8 @@ impl Texts {
                 let name = path.display();
                 let text = fs::read_to_string(path).with_context(|| format!("cannot read --history {name}"))?;
                 let line = |(number, line): (usize, &str)| {
-                    let ids = line.parse::<IdList>().map_err(|error| anyhow!("{name}: line {}: {error}", number + 1))?;
+                    let ids =
+                        line.parse::<IdList>().map_err(|error| anyhow!("{name}: line {}: {error}", number + 1))?;
                     Ok(ids.0)
                 };
                 text.lines().enumerate().map(line).collect::<Result<_>>()?
@@ -72,7 +73,10 @@ impl Texts {
         match self.lines.as_slice() {
             [text] => Ok(text),
             lines => lines.get(row).map(Vec::as_slice).with_context(|| {
-                format!("--history: there are {} lines, none for row {row}; give one for each row or one for all", lines.len())
+                format!(
+                    "--history: there are {} lines, none for row {row}; give one for each row or one for all",
+                    lines.len()
+                )
             }),
         }
     }
@@ -95,7 +99,13 @@ pub fn run(args: &Pick, session: &Session) -> Result<()> {
         let Some(row) = rows.next_row().with_context(|| format!("cannot read {name}"))? else { break };
         let coins = Seed(args.seed).coins(0, index as u64);
         let step = sampler
-            .pick(&row, History::new(texts.before(index)?, args.prompt_len), coins, &mut Memory::default(), &mut scratch)
+            .pick(
+                &row,
+                History::new(texts.before(index)?, args.prompt_len),
+                coins,
+                &mut Memory::default(),
+                &mut scratch,
+            )
             .with_context(|| format!("{name}: row {index}"))?;
         let kept_ids = args.kept_ids.then(|| scratch.kept(&row).collect());
         let row = Row::new(index, step, kept_ids);

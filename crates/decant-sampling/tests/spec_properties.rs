@@ -313,7 +313,9 @@ fn everything_at_once_is_off_as_well() {
     // One name for each thing, and values that differ from the defaults where the stage is off.
     let mut seen = Vec::new();
     let mut pairs = Vec::new();
-    for (name, value, meaning) in FRONT_ENDS.iter().filter(|(name, ..)| !name.starts_with("rep_pen") && *name != "repeat_last_n") {
+    for (name, value, meaning) in
+        FRONT_ENDS.iter().filter(|(name, ..)| !name.starts_with("rep_pen") && *name != "repeat_last_n")
+    {
         let stage = meaning.split('=').next().unwrap();
         if meaning.is_empty() || !seen.contains(&stage) {
             seen.push(stage);
@@ -329,7 +331,9 @@ fn everything_at_once_is_off_as_well() {
     let json = format!("{{{}}}", pairs.join(", "));
     let spec: SamplerSpec = serde_json::from_str(&json).unwrap();
     assert_eq!(spec.effective(), SamplerSpec::default(), "{spec}");
-    for given in ["dry=0:base=3:allowed=3:last_n=0", "mirostat=0:tau=3:eta=0.5", "xtc=0:threshold=0.5", "smoothing=0:curve=2"] {
+    for given in
+        ["dry=0:base=3:allowed=3:last_n=0", "mirostat=0:tau=3:eta=0.5", "xtc=0:threshold=0.5", "smoothing=0:curve=2"]
+    {
         assert!(spec.to_string().contains(given), "`{spec}` has no `{given}`");
     }
 }

@@ -165,9 +165,14 @@ fn transformers_own_unit_test_passes_under_all_three() {
 fn every_coin_draws_the_token_that_it_should() {
     for (name, row) in rows(3) {
         let coins = if row.len() > 1000 { 128 } else { 2048 };
-        for spec in ["", "temp=0.6", "temp=0.8,top_h=0.4", "top_p=0.9", "top_k=7,temp=1.4", "temp=0"]
-            .into_iter()
-            .chain(["smoothing=0.2", "mirostat=1:tau=3", "mirostat=2:tau=3", "adaptive_p=0.3", "edt=1,dynatemp=0.5:high=2"])
+        for spec in
+            ["", "temp=0.6", "temp=0.8,top_h=0.4", "top_p=0.9", "top_k=7,temp=1.4", "temp=0"].into_iter().chain([
+                "smoothing=0.2",
+                "mirostat=1:tau=3",
+                "mirostat=2:tau=3",
+                "adaptive_p=0.3",
+                "edt=1,dynatemp=0.5:high=2",
+            ])
         {
             let spec: SamplerSpec = spec.parse().unwrap();
             let twin = Twin::run(&spec, &row);

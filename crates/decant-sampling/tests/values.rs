@@ -41,10 +41,10 @@ fn bits_of_one_step() {
         bits,
         [
             0xbfff_8896_d21a_c049,
-            0x4014_e245_383d_ff93,
-            0x400a_00a5_df3a_a9c8,
-            0x3fe0_a2f8_2d38_4979,
-            0x3ffa_ac0d_385e_1dfe
+            0x4014_e245_4128_ecd4,
+            0x400a_00a5_479f_cf4c,
+            0x3fe0_a2f8_29b1_7c98,
+            0x3ffa_ac0d_2d36_74a2
         ]
     );
     let row = row();

@@ -26,7 +26,7 @@ pub(super) struct Before {
 }
 
 /// About how many of the most probable tokens stand for themselves in a sample.
-const HEAD: usize = 1024;
+const HEAD: usize = 512;
 
 /// Some survivors in rank. The most probable stand for themselves alone: a few of them outweigh many others, and would
 /// be missed or counted many times over.

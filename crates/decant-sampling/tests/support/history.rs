@@ -45,7 +45,8 @@ impl Twin {
     pub(super) fn dry(&mut self, stage: &Dry, signals: &Signals) {
         let (text, multiplier) = (self.view(&stage.window, signals), stage.multiplier.at(signals));
         let (base, allowed) = (stage.base.at(signals), stage.allowed.at(signals).round() as usize);
-        let breaks = |tokens: &[TokenId]| stage.breakers.iter().any(|breaker| *breaker == Phrase::Tokens(tokens.into()));
+        let breaks =
+            |tokens: &[TokenId]| stage.breakers.iter().any(|breaker| *breaker == Phrase::Tokens(tokens.into()));
         // What stands after the breaker that begins last, the longest of those.
         let after = |start: usize| (start + 1..=text.len()).rev().find(|end| breaks(&text[start..*end]));
         let unbroken = &text[(0..text.len()).rev().find_map(after).unwrap_or(0)..];
