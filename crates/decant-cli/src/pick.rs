@@ -89,6 +89,13 @@ pub fn run(args: &Pick, session: &Session) -> Result<()> {
     let mut rows = npy::Reader::new(BufReader::new(file)).with_context(|| format!("cannot read {name}"))?;
     let sampler = Sampler::new(&spec, rows.width())?.with_isa(session.isa);
     let texts = Texts::read(&args.history)?;
+    if let unresolved @ [_, ..] = &spec.unresolved()[..] {
+        let quoted: Vec<String> = unresolved.iter().map(|text| format!("{text:?}")).collect();
+        session.note(format!(
+            "without a tokenizer these texts in the sampler cannot be found and do nothing: {}; token ids can",
+            quoted.join(" ")
+        ));
+    }
     let mut scratch = Scratch::default();
     let mut out = io::stdout().lock();
     if !args.json {

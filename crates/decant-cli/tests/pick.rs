@@ -155,6 +155,22 @@ fn bad_histories() {
 }
 
 #[test]
+fn texts_that_no_tokenizer_finds_are_told() {
+    let place = Place::new();
+    worked(&place);
+    let told = |sampler: &str| {
+        let output = place.run(&["pick", "--logits", "worked.npy", "--sampler", sampler]);
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(told("dry=0.8").contains(r#"cannot be found and do nothing: "\n" "\"" "*" ":";"#), "{}", told("dry=0.8"));
+    assert_eq!(told("dry=0.8:breakers=(3)"), "");
+    assert_eq!(told("dry=0"), "");
+    let error = place.err(2, &["pick", "--logits", "worked.npy", "--sampler", "logit_bias=(8=1)"]);
+    assert!(error.contains("logit_bias: token 8 is not in the vocabulary of 8"), "{error}");
+}
+
+#[test]
 fn bad_specs_and_files() {
     let place = Place::new();
     worked(&place);
