@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::effect::Effect;
 use crate::ranked::{Buffers, Ranked};
+use crate::row::{Row, RowMut, narrow_bf16, narrow_f16};
 use crate::{Coins, History, Isa, Memory, RowError, SamplerSpec, Signals, SpecError, Stage, TokenId};
 use decant_kernels::rows::Want;
 use serde::{Deserialize, Serialize};
@@ -38,12 +39,23 @@ pub struct Scratch {
     buffers: Buffers,
     /// Of the last row, if some number follows them.
     signals: Option<Signals>,
+    /// The last row of half precision.
+    widened: Vec<f32>,
+    /// What a mask leaves of such a row, before it is rounded.
+    masked: Vec<f32>,
 }
 
 impl Scratch {
     /// The tokens that the last [`Sampler::pick`] with this scratch kept of `row`, ascending.
-    pub fn kept<'s>(&'s self, row: &'s [f32]) -> impl Iterator<Item = TokenId> + 's {
-        self.buffers.survivors(row).map(|(token, _)| token)
+    pub fn kept<'s>(&'s self, row: impl Into<Row<'s>>) -> impl Iterator<Item = TokenId> + 's {
+        self.buffers.survivors(row.into().or_widened(&self.widened)).map(|(token, _)| token)
+    }
+
+    /// What a mask leaves of the widened row, which itself stays: a learning stage may yet ask what it was.
+    fn mask_widened(&mut self, beta: f64) -> &[f32] {
+        self.masked.clone_from(&self.widened);
+        self.buffers.write(&mut self.masked, beta);
+        &self.masked
     }
 }
 
@@ -78,21 +90,6 @@ pub struct Kept {
     pub kept: u32,
 }
 
-/// One row of a batch: what [`Sampler::pick`] takes.
-#[derive(Debug)]
-pub struct Pick<'a> {
-    /// This row's own sampler.
-    pub sampler: &'a Sampler,
-    /// Logits, shape `[vocab]`.
-    pub row: &'a [f32],
-    /// Prompt and text so far.
-    pub history: History<'a>,
-    /// This step's coins.
-    pub coins: Coins,
-    /// What this text has taught the stages that learn.
-    pub memory: &'a mut Memory,
-}
-
 impl Sampler {
     /// Makes a spec ready for rows of `vocab` logits, on the fastest instruction set of this machine.
     ///
@@ -122,16 +119,17 @@ impl Sampler {
 
     /// Draws the next token by inverse CDF in token order with coin lane [`Coins::DRAW`], and tells what there is to see.
     ///
-    /// `row` has shape `[vocab]`; `history` is the prompt and the text so far, for stages that look back; `memory` is what
+    /// `row` has shape `[vocab]`, in f32, f16 or bf16; `history` is the prompt and the text so far, for stages that look back; `memory` is what
     /// stages that learn have learned in this text, and they go on learning.
     pub fn pick<'s>(
         &self,
-        row: &'s [f32],
+        row: impl Into<Row<'s>>,
         history: impl Into<History<'s>>,
         coins: Coins,
         memory: &mut Memory,
         scratch: &'s mut Scratch,
     ) -> Result<Step, RowError> {
+        let row = row.into();
         let (mut ranked, run) = self.run(row, history.into(), coins, memory, true, scratch)?;
         let raw = ranked.raw();
         let kept_entropy = ranked.entropy();
@@ -153,51 +151,56 @@ impl Sampler {
     /// Draws the very token that [`pick`](Self::pick) draws and computes nothing that only an observer would want.
     pub fn draw<'s>(
         &self,
-        row: &'s [f32],
+        row: impl Into<Row<'s>>,
         history: impl Into<History<'s>>,
         coins: Coins,
         memory: &mut Memory,
         scratch: &'s mut Scratch,
     ) -> Result<TokenId, RowError> {
+        let row = row.into();
         let (mut ranked, _) = self.run(row, history.into(), coins, memory, false, scratch)?;
         let token = ranked.draw(coins.uniform(Coins::DRAW));
         self.learn(row, token, memory, scratch);
         Ok(token)
     }
 
-    /// Picks for every row of a batch, each with a sampler of its own; the same answers as row by row. `steps` is
-    /// cleared first and then holds one result per row, in order.
-    pub fn pick_batch(batch: &mut [Pick<'_>], scratch: &mut Scratch, steps: &mut Vec<Result<Step, RowError>>) {
-        steps.clear();
-        steps.extend(
-            batch.iter_mut().map(|pick| pick.sampler.pick(pick.row, pick.history, pick.coins, pick.memory, scratch)),
-        );
-    }
-
     /// Writes the distribution that `pick` would draw from back into the row, as logits: dropped tokens become -inf,
     /// the others are divided by the temperature. For engines that draw themselves; where a stage learns, tell it the
     /// token with [`learn`](Self::learn). On an error the row is as it was.
-    pub fn mask(
+    ///
+    /// In a row of half precision each logit is rounded to its type once, at the end, and stays finite: so close logits may
+    /// become one, and what the temperature carries beyond the type's range meets there. A row that no stage changes is not
+    /// written.
+    pub fn mask<'r>(
         &self,
-        row: &mut [f32],
+        row: impl Into<RowMut<'r>>,
         history: History<'_>,
         coins: Coins,
         memory: &mut Memory,
         scratch: &mut Scratch,
     ) -> Result<Kept, RowError> {
-        let (ranked, run) = self.run(row, history, coins, memory, false, scratch)?;
+        let row = row.into();
+        let (ranked, run) = self.run(row.as_row(), history, coins, memory, false, scratch)?;
         // However low the temperature, the top logit must not meet the others at the end of f32.
         let bearable = 0.5 * f64::from(f32::MAX) / ranked.top_logit().abs();
         let (beta, kept) = (ranked.beta() * bearable.min(1.0), ranked.len() as u32);
         if !(beta == 1.0 && scratch.buffers.is_untouched()) {
-            scratch.buffers.write(row, beta);
+            match row {
+                RowMut::F32(row) => scratch.buffers.write(row, beta),
+                RowMut::F16(row) => narrow_f16(scratch.mask_widened(beta), row),
+                RowMut::Bf16(row) => narrow_bf16(scratch.mask_widened(beta), row),
+            }
         }
         Ok(Kept { temperature: run.temperature, kept })
     }
 
     /// Tells the stages that learn which token was drawn from the row that `scratch` was last used for. `row` is that row
     /// as the model gave it. ([`pick`](Self::pick) and [`draw`](Self::draw) have done so themselves.)
-    pub fn learn(&self, row: &[f32], token: TokenId, memory: &mut Memory, scratch: &Scratch) {
+    ///
+    /// # Panics
+    /// If the token is not in the vocabulary, or the row or the memory is another one.
+    pub fn learn<'r>(&self, row: impl Into<Row<'r>>, token: TokenId, memory: &mut Memory, scratch: &'r Scratch) {
+        let row = row.into().or_widened(&scratch.widened);
         let signals = scratch.signals.unwrap_or(Signals::UNKNOWN);
         for (stage, p) in scratch.buffers.found(row, token) {
             if let (Some(learner), Some(memory)) = (self.stages[stage].learner(), &mut memory.0[stage]) {
@@ -214,7 +217,7 @@ impl Sampler {
     /// Runs the stages in order.
     fn run<'s>(
         &self,
-        row: &'s [f32],
+        row: Row<'s>,
         history: History<'s>,
         coins: Coins,
         memory: &mut Memory,
@@ -226,11 +229,12 @@ impl Sampler {
         }
         let context = Context { history, coins, memory: f64::NAN, nth: 0 };
         let want = Want { first: self.want.first || observe, ..self.want };
-        let mut ranked = Ranked::new(row, self.isa, want, context, &mut scratch.buffers)?;
+        let Scratch { buffers, signals, widened, .. } = scratch;
+        let mut ranked = Ranked::new(row.widen(self.isa, widened), self.isa, want, context, buffers)?;
         if observe {
             ranked.raw();
         }
-        scratch.signals = self.follows_entropy.then(|| ranked.signals());
+        *signals = self.follows_entropy.then(|| ranked.signals());
         memory.0.resize(self.stages.len(), None);
 
         let mut run = Run { temperature: 1.0, kept_mass: 1.0 };

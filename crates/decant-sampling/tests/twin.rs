@@ -2,7 +2,7 @@
 
 mod support;
 
-use decant_sampling::{Coins, Isa, Memory, Pick, Sampler, SamplerSpec, Scratch, Seed, Step, TokenId};
+use decant_sampling::{Coins, Isa, Memory, Sampler, SamplerSpec, Scratch, Seed, Step, TokenId};
 use support::{Learning, MARGIN, Numbers, Twin, rows};
 
 const SPECS: &[&str] = &[
@@ -286,33 +286,5 @@ fn a_used_scratch_changes_nothing() {
             let fresh = sampler.pick(row, &[], coins, &mut Memory::default(), &mut Scratch::default()).unwrap();
             assert_eq!(sampler.pick(row, &[], coins, &mut Memory::default(), &mut used).unwrap(), fresh);
         }
-    }
-}
-
-#[test]
-fn a_batch_gives_the_steps_of_single_rows() {
-    let rows = rows(11);
-    let samplers: Vec<Sampler> = rows
-        .iter()
-        .zip(SPECS.iter().cycle())
-        .map(|((_, row), spec)| Sampler::new(&spec.parse().unwrap(), row.len()).unwrap())
-        .collect();
-    let mut memories = vec![Memory::default(); rows.len()];
-    let mut picks: Vec<Pick> = rows
-        .iter()
-        .zip(&samplers)
-        .zip(&mut memories)
-        .enumerate()
-        .map(|(i, (((_, row), sampler), memory))| {
-            let (history, coins) = ((&[]).into(), Seed(3).coins(i as u32, 0));
-            Pick { sampler, row, history, coins, memory }
-        })
-        .collect();
-    let mut steps = Vec::new();
-    Sampler::pick_batch(&mut picks, &mut Scratch::default(), &mut steps);
-    assert_eq!(steps.len(), picks.len());
-    for (step, pick) in steps.iter().zip(&picks) {
-        let alone = pick.sampler.pick(pick.row, &[], pick.coins, &mut Memory::default(), &mut Scratch::default());
-        assert_eq!(step, &alone);
     }
 }

@@ -3,7 +3,7 @@
 use super::args::Observe;
 use anyhow::Result;
 use decant_sampling::yardstick::{count_allocations, floor};
-use decant_sampling::{History, Memory, Pick, RowError, Sampler, Scratch, Seed, Step};
+use decant_sampling::{BatchScratch, History, Memory, Pick, Row, RowError, Sampler, Scratch, Seed, Step};
 use std::hint::black_box;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
@@ -101,14 +101,15 @@ struct Worker<'a> {
     picks: Vec<Pick<'a>>,
     position: u64,
     scratch: Scratch,
+    batch_scratch: BatchScratch,
     steps: Vec<Result<Step, RowError>>,
 }
 
 impl<'a> Worker<'a> {
     fn new(sampler: &'a Sampler, observe: Observe, memories: &'a mut [Memory]) -> Self {
-        let pick = |memory| Pick { sampler, row: &[], history: History::default(), coins: Seed(0).coins(0, 0), memory };
+        let pick = |memory| Pick { sampler, row: Row::F32(&[]), history: History::default(), coins: Seed(0).coins(0, 0), memory };
         let picks: Vec<Pick<'a>> = memories.iter_mut().map(pick).collect();
-        Worker { observe, picks, position: 0, scratch: Scratch::default(), steps: Vec::new() }
+        Worker { observe, picks, position: 0, scratch: Scratch::default(), batch_scratch: BatchScratch::default(), steps: Vec::new() }
     }
 
     /// Samples every row of a batch, shape `[batch, vocab]`.
@@ -116,25 +117,25 @@ impl<'a> Worker<'a> {
         self.position += 1;
         let vocab = rows.len() / self.picks.len();
         for ((stream, pick), row) in (0..).zip(&mut self.picks).zip(rows.chunks_exact(vocab)) {
-            (pick.row, pick.coins) = (row, Seed(0).coins(stream, self.position));
+            (pick.row, pick.coins) = (row.into(), Seed(0).coins(stream, self.position));
         }
         match (self.observe, &mut self.picks[..]) {
             (Observe::Nothing, picks) => {
                 for Pick { sampler, row, history, coins, memory } in picks {
-                    black_box(sampler.draw(row, *history, *coins, memory, &mut self.scratch)?);
+                    black_box(sampler.draw(*row, *history, *coins, memory, &mut self.scratch)?);
                 }
             }
             (Observe::Entropy, [Pick { sampler, row, history, coins, memory }]) => {
-                black_box(sampler.pick(row, *history, *coins, memory, &mut self.scratch)?);
+                black_box(sampler.pick(*row, *history, *coins, memory, &mut self.scratch)?);
             }
-            (Observe::Entropy, picks) => Sampler::pick_batch(picks, &mut self.scratch, &mut self.steps),
+            (Observe::Entropy, picks) => Sampler::pick_batch(picks, &mut self.batch_scratch, &mut self.steps),
         }
         Ok(())
     }
 
     /// How many tokens a draw is among now, on average over the last batch.
     fn kept(mut self) -> Result<u64, RowError> {
-        Sampler::pick_batch(&mut self.picks, &mut self.scratch, &mut self.steps);
+        Sampler::pick_batch(&mut self.picks, &mut self.batch_scratch, &mut self.steps);
         let rows = self.steps.len() as u64;
         let kept: Result<u64, RowError> = self.steps.into_iter().map(|step| Ok(u64::from(step?.kept))).sum();
         Ok(kept? / rows)

@@ -11,6 +11,7 @@ mod moments;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod widen;
 
 pub use bound::Bound;
 pub use exp::exp;
@@ -19,6 +20,7 @@ pub use gather::gather;
 pub use list::{List, ListSums, list_sums, places, retain, weights};
 pub use moments::{Moments, Row, Want, bounded, moments};
 pub use scan::{Blocks, NotALogit, Scan, scan, spread};
+pub use widen::{widen_bf16, widen_f16};
 
 use crate::lanes::LANES;
 

@@ -8,7 +8,7 @@ use crate::lanes::{LANES, Lanes, ROUND, Scalar};
 ///
 /// # Safety
 /// As for [`Lanes`].
-pub(super) unsafe trait WeightLanes: Lanes {
+pub(crate) unsafe trait WeightLanes: Lanes {
     /// Two blocks of 32 signed bytes.
     type Bytes: Copy;
 

@@ -16,4 +16,5 @@ mod tests;
 pub use activations::Activations;
 pub use columns::ColumnsMut;
 pub use format::{Format, Weights};
+pub(crate) use lanes::WeightLanes;
 pub use multiply::multiply;
