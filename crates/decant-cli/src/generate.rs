@@ -24,7 +24,7 @@ struct Prompt {
 }
 
 pub fn run(args: &Generate, session: &Session) -> Result<()> {
-    let spec = args.sampler.spec()?;
+    let spec = args.sampler.spec(session)?;
     let text = text_or_stdin(args.prompt.prompt.as_deref(), "prompt")?;
     let model = Model::load(&args.model.model, session)?;
     let prompt = prompt(text, args, &model)?;

@@ -1,12 +1,13 @@
-//! Rows of f32 in NumPy's NPY format, read and written one by one.
+//! Rows of f32 or f16 in NumPy's NPY format, read and written one by one.
 //!
 //! Source: numpy/lib/format.py: magic, version, the header's length, a Python dict, padding, the numbers.
 
+use decant_sampling::{Row, f16};
 use std::io::{self, Read, Write};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-/// Why a file is not rows of f32.
+/// Why a file is not rows of logits.
 #[derive(Debug, thiserror::Error)]
 pub enum NpyError {
     #[error(transparent)]
@@ -17,7 +18,7 @@ pub enum NpyError {
     Version { major: u8 },
     #[error("its header is broken: {0}")]
     Header(&'static str),
-    #[error("its dtype is {0}, expected '<f4' (float32, little-endian)")]
+    #[error("its dtype is {0}, expected '<f4' or '<f2' (float32 or float16, little-endian)")]
     Dtype(String),
     #[error("it is in Fortran order, expected row after row (np.ascontiguousarray)")]
     FortranOrder,
@@ -27,13 +28,31 @@ pub enum NpyError {
     Truncated { row: usize, rows: usize },
 }
 
-/// Rows of f32, shape `[rows, width]`, read from anywhere.
+/// One row, in the type of its file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Numbers {
+    F32(Vec<f32>),
+    F16(Vec<f16>),
+}
+
+impl<'a> From<&'a Numbers> for Row<'a> {
+    fn from(numbers: &'a Numbers) -> Self {
+        match numbers {
+            Numbers::F32(row) => row.into(),
+            Numbers::F16(row) => row.into(),
+        }
+    }
+}
+
+/// Rows, shape `[rows, width]`, read from anywhere.
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
     rows: usize,
     width: usize,
     read: usize,
+    /// Whether the numbers are f16.
+    half: bool,
 }
 
 impl<R: Read> Reader<R> {
@@ -41,9 +60,11 @@ impl<R: Read> Reader<R> {
     pub fn new(mut input: R) -> Result<Self, NpyError> {
         let header = read_header(&mut input)?;
         let Header { descr, fortran_order, shape } = Header::parse(&header)?;
-        if descr != "<f4" {
-            return Err(NpyError::Dtype(format!("'{descr}'")));
-        }
+        let half = match descr.as_str() {
+            "<f4" => false,
+            "<f2" => true,
+            _ => return Err(NpyError::Dtype(format!("'{descr}'"))),
+        };
         let (rows, width) = match shape[..] {
             [width] => (1, width),
             [rows, width] => (rows, width),
@@ -52,7 +73,7 @@ impl<R: Read> Reader<R> {
         if fortran_order && rows > 1 && width > 1 {
             return Err(NpyError::FortranOrder);
         }
-        Ok(Reader { input, rows, width, read: 0 })
+        Ok(Reader { input, rows, width, read: 0, half })
     }
 
     /// Numbers a row.
@@ -61,20 +82,23 @@ impl<R: Read> Reader<R> {
     }
 
     /// The next row, `None` after the last.
-    pub fn next_row(&mut self) -> Result<Option<Vec<f32>>, NpyError> {
+    pub fn next_row(&mut self) -> Result<Option<Numbers>, NpyError> {
         if self.read == self.rows {
             return Ok(None);
         }
         let truncated = NpyError::Truncated { row: self.read, rows: self.rows };
         // The width is only a claim: `take` and `read_to_end` allocate no more than what is really there.
-        let Some(bytes) = self.width.checked_mul(4) else { return Err(truncated) };
+        let Some(bytes) = self.width.checked_mul(if self.half { 2 } else { 4 }) else { return Err(truncated) };
         let mut row = Vec::new();
         (&mut self.input).take(bytes as u64).read_to_end(&mut row)?;
         if row.len() < bytes {
             return Err(truncated);
         }
         self.read += 1;
-        Ok(Some(row.chunks_exact(4).map(|le| f32::from_le_bytes([le[0], le[1], le[2], le[3]])).collect()))
+        Ok(Some(match self.half {
+            false => Numbers::F32(row.as_chunks().0.iter().map(|le| f32::from_le_bytes(*le)).collect()),
+            true => Numbers::F16(row.as_chunks().0.iter().map(|le| f16::from_le_bytes(*le)).collect()),
+        }))
     }
 }
 

@@ -84,7 +84,7 @@ impl Texts {
 
 pub fn run(args: &Pick, session: &Session) -> Result<()> {
     let name = args.logits.display();
-    let spec = args.sampler.spec()?;
+    let spec = args.sampler.spec(session)?;
     let file = File::open(&args.logits).with_context(|| format!("cannot read {name}"))?;
     let mut rows = npy::Reader::new(BufReader::new(file)).with_context(|| format!("cannot read {name}"))?;
     let sampler = Sampler::new(&spec, rows.width())?.with_isa(session.isa);

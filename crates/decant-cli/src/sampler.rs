@@ -1,6 +1,7 @@
 //! From the command line to a sampler: a spec, or the profile that holds one.
 
 use crate::args::SamplerArg;
+use crate::session::Session;
 use anyhow::{Context, Result};
 use decant_sampling::{SamplerSpec, SpecError};
 use serde::Deserialize;
@@ -8,12 +9,14 @@ use std::fs;
 use std::path::Path;
 
 impl SamplerArg {
-    /// The spec that was asked for.
-    pub fn spec(&self) -> Result<SamplerSpec> {
-        match &self.profile {
-            Some(file) => read_profile(file),
-            None => Ok(self.sampler.clone()),
-        }
+    /// The spec that was asked for; what is odd in it is said on stderr.
+    pub fn spec(&self, session: &Session) -> Result<SamplerSpec> {
+        let spec = match &self.profile {
+            Some(file) => read_profile(file)?,
+            None => self.sampler.clone(),
+        };
+        spec.warnings().iter().for_each(|warning| session.warn(warning));
+        Ok(spec)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What every command is given: how to run, and how to speak on the terminal.
 
 use crate::args::{Color, Global};
-use anstyle::Style;
+use anstyle::{AnsiColor, Style};
 use decant_sampling::Isa;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
@@ -56,6 +56,14 @@ impl Session {
             let dim = Style::new().dimmed();
             // A note that cannot be told is no failure.
             let _ = writeln!(anstream::stderr(), "{dim}{text}{dim:#}");
+        }
+    }
+
+    /// Tells the user, on stderr, what is probably not meant.
+    pub fn warn(&self, text: impl std::fmt::Display) {
+        if !self.quiet {
+            let yellow = AnsiColor::Yellow.on_default().bold();
+            let _ = writeln!(anstream::stderr(), "{yellow}warning:{yellow:#} {text}");
         }
     }
 

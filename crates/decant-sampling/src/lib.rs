@@ -32,5 +32,5 @@ pub use row::{Row, RowMut};
 pub use sampler::{Kept, Sampler, Scratch, Step};
 pub use schedule::{Schedule, Shape, Signal, Signals};
 pub use seed::{Coins, Seed};
-pub use spec::{At, Lexicon, Phrase, Phrases, SamplerSpec, SpecError, SpecValue};
+pub use spec::{At, Lexicon, Phrase, Phrases, SamplerSpec, SpecError, SpecValue, Warning};
 pub use stages::{Stage, TopHRule, catalog};

@@ -7,12 +7,14 @@ mod lexicon;
 pub(crate) mod phrases;
 mod text;
 mod value;
+mod warnings;
 
 pub(crate) use error::excerpt;
 pub use error::{At, SpecError};
 pub use lexicon::Lexicon;
 pub use phrases::{Phrase, Phrases};
 pub use value::SpecValue;
+pub use warnings::Warning;
 
 use crate::catalog::Field;
 use crate::stages::Stage;
