@@ -224,7 +224,7 @@ mod tests {
         file
     }
 
-    fn read(file: &[u8]) -> Result<Vec<Vec<f32>>, NpyError> {
+    fn read(file: &[u8]) -> Result<Vec<Numbers>, NpyError> {
         let mut reader = Reader::new(file)?;
         let mut rows = Vec::new();
         while let Some(row) = reader.next_row()? {
@@ -241,7 +241,7 @@ mod tests {
             write_header(&mut file, rows, width).unwrap();
             prop_assert_eq!(file.len() % 64, 0);
             write_rows(&mut file, &numbers).unwrap();
-            let expected: Vec<Vec<f32>> = numbers.chunks(width).map(<[f32]>::to_vec).collect();
+            let expected: Vec<Numbers> = numbers.chunks(width).map(|row| Numbers::F32(row.to_vec())).collect();
             prop_assert_eq!(read(&file).unwrap(), expected);
         }
 
@@ -263,9 +263,23 @@ mod tests {
         ];
         for header in spellings {
             for version in 1..=3 {
-                assert_eq!(read(&file(version, header, &[1.5, -2.0])).unwrap(), [[1.5, -2.0]], "{header}");
+                assert_eq!(
+                    read(&file(version, header, &[1.5, -2.0])).unwrap(),
+                    [Numbers::F32(vec![1.5, -2.0])],
+                    "{header}"
+                );
             }
         }
+    }
+
+    #[test]
+    fn half_precision() {
+        let header = "{'descr': '<f2', 'fortran_order': False, 'shape': (2, 2), }";
+        // A binary32 of these bits is two binary16: 1.5 is 0x3e00, -inf 0xfc00.
+        let file = file(1, header, &[f32::from_bits(0xfc00_3e00), f32::from_bits(0x3e00_3e00)]);
+        let half = |row: [f32; 2]| Numbers::F16(row.map(f16::from_f32).to_vec());
+        assert_eq!(read(&file).unwrap(), [half([1.5, f32::NEG_INFINITY]), half([1.5, 1.5])]);
+        assert_eq!(read(&file[..file.len() - 1]).unwrap_err().to_string(), "it ends in row 1 of 2");
     }
 
     #[test]
@@ -274,7 +288,10 @@ mod tests {
             let header = format!("{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}");
             read(&file(1, &header, &[0.0; 4])).unwrap_err().to_string()
         };
-        assert_eq!(error("'<f8'", "False", "(4,)"), "its dtype is '<f8', expected '<f4' (float32, little-endian)");
+        assert_eq!(
+            error("'<f8'", "False", "(4,)"),
+            "its dtype is '<f8', expected '<f4' or '<f2' (float32 or float16, little-endian)"
+        );
         assert!(error("[('a', '<f4')]", "False", "(4,)").starts_with("its dtype is a record"));
         assert!(error("'<f4'", "True", "(2, 2)").starts_with("it is in Fortran order"));
         assert_eq!(error("'<f4'", "False", "(1, 2, 2)"), "its shape is [1, 2, 2], expected [V] or [N, V]");

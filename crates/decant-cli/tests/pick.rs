@@ -204,3 +204,33 @@ fn profiles_hold_a_sampler() {
     assert!(place.err(2, &[&pick[..], &["--sampler", "temp=1"]].concat()).contains("cannot be used with"));
     assert!(place.err(1, &["pick", "--logits", "worked.npy", "--profile", "none.toml"]).contains("none.toml"));
 }
+
+#[test]
+fn rows_of_half_precision() {
+    let place = Place::new();
+    // 1.5, 0.25, -inf and -2 in binary16, two by two in the bits of a binary32.
+    place.npy("half.npy", "(4,)", &[f32::from_bits(0x3400_3e00), f32::from_bits(0xc000_fc00)]);
+    let mut file = std::fs::read(place.path("half.npy")).unwrap();
+    let descr = file.windows(3).position(|bytes| bytes == b"<f4").unwrap();
+    file[descr + 2] = b'2';
+    place.write("half.npy", file);
+    place.npy("whole.npy", "(4,)", &[1.5, 0.25, f32::NEG_INFINITY, -2.0]);
+    let pick = |name| place.json(&["pick", "--logits", name, "--sampler", "temp=0.7", "--json", "--kept-ids"]);
+    assert_eq!(pick("half.npy"), pick("whole.npy"));
+    assert_eq!(pick("half.npy")[0]["kept_ids"], serde_json::json!([0, 1, 3]));
+}
+
+#[test]
+fn what_is_odd_in_a_sampler_is_said_once() {
+    let place = Place::new();
+    place.npy("rows.npy", "(3, 2)", &[1.0, 2.0, 1.0, 2.0, 1.0, 2.0]);
+    let run = |spec: &str, flags: &[&str]| {
+        let output = place.run(&[&["pick", "--logits", "rows.npy", "--json", "--sampler", spec], flags].concat());
+        assert!(output.status.success());
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (rows, said) = run("top_k=2,top_k=5", &[]);
+    assert_eq!(said, "warning: top_k=5 changes nothing beside top_k=2\n");
+    assert_eq!((rows.clone(), String::new()), run("top_k=2,top_k=5", &["--quiet"]));
+    assert_eq!((rows, String::new()), run("top_k=2", &[]));
+}

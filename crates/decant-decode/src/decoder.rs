@@ -285,6 +285,39 @@ mod tests {
         }
     }
 
+    /// Texts of one decoder are taught by themselves alone, however they are made side by side.
+    #[test]
+    fn every_text_learns_on_its_own() {
+        for spec in ["temp=1.5,mirostat=2:tau=2:eta=0.8", "temp=2,mirostat=1:tau=3:eta=0.8", "adaptive_p=0.3:decay=0.5"]
+        {
+            let decoder = decoder(spec, limits(24));
+            let text = |seed| {
+                let mut state = decoder.start(&[3, 1], Seed(seed), 0).unwrap();
+                run(&decoder, &mut state)
+            };
+            let [one, other] = [text(1), text(2)];
+            assert_eq!(one, text(1), "`{spec}`: one seed, one text");
+
+            // Turn by turn from one prefill, as samples are made; a fork goes on as its own text.
+            let mut first = decoder.start(&[3, 1], Seed(1), 0).unwrap();
+            decoder.prefill(&mut first, |_, _| ()).unwrap();
+            let mut second = first.clone().with_seed(Seed(2));
+            for position in 0..12 {
+                assert_eq!(decoder.step(&mut first).unwrap(), Some(one[position]), "`{spec}`");
+                assert_eq!(decoder.step(&mut second).unwrap(), Some(other[position]), "`{spec}`");
+            }
+            let mut fork = first.clone().with_seed(Seed(9));
+            let forked = run(&decoder, &mut fork);
+            assert_eq!(run(&decoder, &mut first), one[12..], "`{spec}`: the fork taught its origin");
+
+            // What was learned is carried along: with a blank memory the fork would go another way.
+            let mut again = decoder.start(&[3, 1], Seed(1), 0).unwrap();
+            (0..12).for_each(|_| drop(decoder.step(&mut again)));
+            again.memory = Memory::default();
+            assert_ne!(run(&decoder, &mut again.with_seed(Seed(9))), forked, "`{spec}`: nothing was learned");
+        }
+    }
+
     #[test]
     fn prefill_reports_every_chunk() {
         let decoder = decoder("temp=0", limits(3));

@@ -85,7 +85,7 @@ fn differ(position: usize, field: &'static str, recorded: impl Display, replayed
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{HASHED, Hashed, recorded};
+    use crate::testing::{HASHED, Hashed, recorded, recorded_by};
     use decant_sampling::Sampler;
 
     fn check(trace: &Trace) -> Option<Difference> {
@@ -106,6 +106,21 @@ mod tests {
             assert_eq!(check(&recorded(seed)), None);
         }
         assert_eq!(tampered(|trace| trace.finish = None), None, "as far as it goes");
+    }
+
+    /// What a stage learned while the text was made, it learns again.
+    #[test]
+    fn texts_that_taught_their_sampler_come_out_again() {
+        for sampler in
+            ["temp=1.5,mirostat=2:tau=2:eta=0.5", "temp=2,mirostat=1:tau=3:eta=0.5", "adaptive_p=0.3:decay=0.5"]
+        {
+            for seed in 0..10 {
+                assert_eq!(check(&recorded_by(sampler, seed)), None, "{sampler}");
+            }
+        }
+        let mut slower = recorded_by("temp=1.5,mirostat=2:tau=2:eta=0.5", 3);
+        slower.header.sampler = "temp=1.5,mirostat=2:tau=2:eta=0.4".parse().unwrap();
+        assert!(check(&slower).is_some_and(|difference| difference.position > 0));
     }
 
     #[test]

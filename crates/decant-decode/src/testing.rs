@@ -76,12 +76,17 @@ impl LanguageModel for Hashed {
 
 /// A trace of eight tokens, spelt a, b, c, ..
 pub fn recorded(seed: u64) -> Trace {
+    recorded_by("temp=1.5,top_p=0.9", seed)
+}
+
+/// The same by another sampler.
+pub fn recorded_by(sampler: &str, seed: u64) -> Trace {
     let limits = Limits { max_tokens: 8, ends: vec![], ignore_eos: false };
     let header = Header {
         format: FORMAT,
         version: "0.0.0".to_owned(),
         model: ModelId { source: "hashed".to_owned(), hash: "none".to_owned() },
-        sampler: "temp=1.5,top_p=0.9".parse().unwrap(),
+        sampler: sampler.parse().unwrap(),
         seed,
         stream: 3,
         prompt: "bc".to_owned(),

@@ -18,6 +18,9 @@ fn the_steady_state_allocates_nothing() {
         "epsilon=1e-3,eta=1e-2,top_a=0.2",
         "tfs=0.9",
         "xtc=1:threshold=0.01",
+        "dynatemp=0.5:high=1.5,edt=1.2",
+        "smoothing=0.2,mirostat=1",
+        "top_k=40,smoothing=0.1,adaptive_p=0.3",
         "repetition_penalty=1.1,frequency_penalty=0.1,presence_penalty=0.1",
         "logit_bias=(0=1),dry=0.8:allowed=1:breakers=(0),no_repeat_ngram=30,temp=0.8",
     ];
