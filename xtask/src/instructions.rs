@@ -133,11 +133,11 @@ fn build(root: &Path) -> Result<PathBuf> {
     let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
     cargo.args(["build", "--release", "--package=xtask", "--message-format=json"]);
     let messages = crate::output(cargo.current_dir(root), "cargo build")?;
-    let executable = messages.lines().filter_map(|line| {
+    let mut executables = messages.lines().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         message["executable"].as_str().map(PathBuf::from)
     });
-    executable.last().context("cargo tells of no executable")
+    executables.next_back().context("cargo tells of no executable")
 }
 
 #[cfg(test)]

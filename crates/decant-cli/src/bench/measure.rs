@@ -107,9 +107,22 @@ struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     fn new(sampler: &'a Sampler, observe: Observe, memories: &'a mut [Memory]) -> Self {
-        let pick = |memory| Pick { sampler, row: Row::F32(&[]), history: History::default(), coins: Seed(0).coins(0, 0), memory };
+        let pick = |memory| Pick {
+            sampler,
+            row: Row::F32(&[]),
+            history: History::default(),
+            coins: Seed(0).coins(0, 0),
+            memory,
+        };
         let picks: Vec<Pick<'a>> = memories.iter_mut().map(pick).collect();
-        Worker { observe, picks, position: 0, scratch: Scratch::default(), batch_scratch: BatchScratch::default(), steps: Vec::new() }
+        Worker {
+            observe,
+            picks,
+            position: 0,
+            scratch: Scratch::default(),
+            batch_scratch: BatchScratch::default(),
+            steps: Vec::new(),
+        }
     }
 
     /// Samples every row of a batch, shape `[batch, vocab]`.

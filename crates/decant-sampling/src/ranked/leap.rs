@@ -59,11 +59,11 @@ impl Ranked<'_> {
         let last = sample.entries.len().saturating_sub(1);
         let mark = cut.passed.saturating_sub(cut.spread << leaps).min(last);
         let end = if start.len() + cut.tokens <= LISTABLE || mark == 0 {
-            cut.passed + (2 * cut.spread << leaps)
+            cut.passed + ((2 * cut.spread) << leaps)
         } else {
             let (base, mark) = self.pass_to_mark(&sample, mark, within);
             let cut = sample.walk(base, mark, within);
-            mark + cut.passed + (2 * cut.spread << leaps)
+            mark + cut.passed + ((2 * cut.spread) << leaps)
         };
         let logit = sample.entries.get(end).map(|entry| self.row()[entry.token() as usize]);
         self.buffers.order = sample.entries;
@@ -89,7 +89,7 @@ impl Ranked<'_> {
     pub(super) fn is_long(&self, window: [f32; 2]) -> bool {
         let touched = self.buffers.blocks.max.iter().filter(|max| **max >= window[0]).count();
         let row = self.row();
-        let stride = row.len() / SAMPLE | 1;
+        let stride = stride(row.len());
         let hits = || row.iter().skip(stride / 2).step_by(stride).filter(|logit| **logit >= window[0]).count();
         touched > LISTABLE / rows::BLOCK && hits() * stride > LISTABLE
     }
@@ -138,37 +138,46 @@ impl Ranked<'_> {
         entries.clear();
         let Buffers { row, rewritten, bound, blocks, logits, head, weights, .. } = &mut *self.buffers;
         let row = if *rewritten { row } else { self.given };
-        // An odd stride, so that no alignment in the row is met again and again.
-        let stride = row.len() / SAMPLE | 1;
-        let tokens = (stride / 2..row.len()).step_by(stride);
-        logits.clear();
-        logits.extend(tokens.clone().map(|token| row[token]));
-        rows::weights(self.isa, logits, about.top_logit, about.beta, weights);
         let mut take = |token: TokenId, logit: f32, weight: f32| {
             if bound.0.keeps(token, logit) && order.reach(about.top_logit, logit) > known {
                 entries.push(Entry { key: order.key(logit, token), x: about.x(logit), weight });
             }
         };
-        let (nth, sampled) = (HEAD / stride, logits.len());
-        let least = match logits.get(..) {
-            Some(all) if nth < sampled => {
-                head.logits.clear();
-                head.logits.extend_from_slice(all);
-                (*head.logits.select_nth_unstable_by(nth, |a, b| b.total_cmp(a)).1).max(f32::MIN)
-            }
-            _ => f32::MIN,
-        };
-        for ((token, logit), weight) in tokens.zip(&*logits).zip(&*weights).filter(|((_, logit), _)| **logit < least) {
-            take(token as TokenId, *logit, *weight);
-        }
+
+        let stride = stride(row.len());
+        let tokens = (stride / 2..row.len()).step_by(stride);
+        logits.clear();
+        logits.extend(tokens.clone().map(|token| row[token]));
+        let least = nth_largest(logits, HEAD / stride).max(f32::MIN);
         head.gather((row, blocks, &bound.0), [least, f32::MAX], None, about);
         for place in 0..head.len() {
             let (token, logit, weight) = head.get(place);
             take(token, logit, if token == about.top { 1.0 } else { weight });
         }
+        logits.clear();
+        logits.extend(tokens.clone().map(|token| row[token]));
+        rows::weights(self.isa, logits, about.top_logit, about.beta, weights);
+        for ((token, logit), weight) in tokens.zip(&*logits).zip(&*weights) {
+            if *logit < least {
+                take(token as TokenId, *logit, *weight);
+            }
+        }
         entries.sort_unstable_by_key(|entry| entry.key);
         Sample { entries, head: about.x(least), stride }
     }
+}
+
+/// From each so many tokens of a row one is in a sample. Odd, so that no alignment in the row is met again and again.
+pub(super) fn stride(len: usize) -> usize {
+    (len / SAMPLE) | 1
+}
+
+/// The n-th largest of some logits, counted from 0; the least possible if there are not so many. Leaves them in disorder.
+pub(super) fn nth_largest(logits: &mut [f32], n: usize) -> f32 {
+    if n >= logits.len() {
+        return f32::NEG_INFINITY;
+    }
+    *logits.select_nth_unstable_by(n, |a, b| b.total_cmp(a)).1
 }
 
 impl Sample {

@@ -264,8 +264,8 @@ impl<'s> Ranked<'s> {
     /// The population standard deviation of the survivors' logits, at the temperature so far.
     pub fn std(&self) -> f64 {
         // About a number that is not far from the mean, so that little cancels: the mean of some of them.
-        let stride = self.given.len() / 512 | 1;
-        let some = self.row().iter().step_by(stride).filter(|logit| **logit > f32::NEG_INFINITY);
+        let some =
+            self.row().iter().step_by(leap::stride(self.given.len())).filter(|logit| **logit > f32::NEG_INFINITY);
         let (count, sum) = some.fold((0.0, 0.0), |(count, sum), logit| (count + 1.0, sum + f64::from(*logit)));
         let center = if count > 0.0 { (sum / count) as f32 } else { self.top_of_row() };
         let [mean, square] = self.deviations(center).map(|sum| sum / self.len as f64);

@@ -64,12 +64,14 @@ impl Pool {
     }
 
     pub(super) fn clear(&mut self) {
-        (self.tokens.clear(), self.logits.clear(), self.weights.clear());
+        self.tokens.clear();
+        self.logits.clear();
+        self.weights.clear();
     }
 
     /// Makes one token the list.
     pub(super) fn only(&mut self, about: About) {
-        (self.tokens.clear(), self.logits.clear());
+        self.clear();
         self.tokens.push(about.top);
         self.logits.push(about.top_logit);
         self.weigh(about);

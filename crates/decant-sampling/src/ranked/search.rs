@@ -1,6 +1,7 @@
 //! Where a rule cuts: candidates are gathered as deep as the rule reaches, the cut is bracketed by sums over them, and
 //! the few between are put in order.
 
+use super::leap::nth_largest;
 use super::order::{EVERYTHING, Order, least_from};
 use super::{Buffers, Prefix, Ranked, Reach};
 use crate::TokenId;
@@ -261,7 +262,7 @@ impl Ranked<'_> {
         logits.clear();
         logits.extend(blocks.max.iter().filter(|max| **max > f32::NEG_INFINITY));
         let index = n.min(logits.len()) - 1;
-        let bound = *logits.select_nth_unstable_by(index, |a, b| b.total_cmp(a)).1;
+        let bound = nth_largest(logits, index);
         self.order.reach(self.top_of_row(), bound)
     }
 
