@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const SHORTEST: Duration = Duration::from_micros(20);
 
 /// How many batches allocations are counted over.
-const COUNTED: u64 = 16;
+const COUNTED: usize = 15;
 
 /// What was measured; times are medians, in microseconds for a batch.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub struct Measured {
     pub us: f64,
     /// Tokens that the last draw was among, on average over its batch.
     pub kept: u64,
-    /// By a batch, once buffers have grown.
+    /// By a batch, once buffers have grown; a median, too.
     pub allocations: u64,
 }
 
@@ -76,23 +76,28 @@ fn in_turn(Task { sampler, observe, rows, batch, .. }: Task<'_>, runs: NonZeroUs
         times.push(between.elapsed() / repeat);
         floors.push((between - start) / repeat);
     }
-    let mut outcome = Ok(());
-    let allocations = count_allocations(|| {
-        outcome = (0..COUNTED).try_for_each(|_| worker.sample(next()));
-    });
-    outcome?;
+    // Every thread of the program is counted, and some other may allocate once in a while: hence the median here, too.
+    let mut allocations = Vec::new();
+    for _ in 0..COUNTED {
+        let mut outcome = Ok(());
+        allocations.push(count_allocations(|| outcome = worker.sample(next())));
+        outcome?;
+    }
     Ok(Measured {
-        floor_us: median(floors),
-        us: median(times),
+        floor_us: microseconds(median(floors)),
+        us: microseconds(median(times)),
         kept: worker.kept()?,
-        allocations: allocations.div_ceil(COUNTED),
+        allocations: median(allocations),
     })
 }
 
-/// In microseconds.
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    times[times.len() / 2].as_secs_f64() * 1e6
+fn median<T: Ord + Copy>(mut values: Vec<T>) -> T {
+    values.sort_unstable();
+    values[values.len() / 2]
+}
+
+fn microseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
 }
 
 /// A sampler at work on batches, with all that it carries from one to the next.
