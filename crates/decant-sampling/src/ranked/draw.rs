@@ -14,13 +14,13 @@ impl Ranked<'_> {
         if self.buffers.reach != Reach::Whole {
             let top = if self.sums().top { self.top as usize } else { usize::MAX };
             let (isa, top_logit, beta) = (self.isa, self.top_of_row(), self.beta as f32);
-            let Buffers { row, rewritten, bound, block_sums, weights, .. } = &mut *self.buffers;
+            let Buffers { row, rewritten, within, block_sums, weights, .. } = &mut *self.buffers;
             let row = if *rewritten { row } else { self.given };
             return walk(uniform, block_sums, top, |block| {
                 let tokens = &row[block..row.len().min(block + rows::BLOCK)];
                 rows::weights(isa, tokens, top_logit, beta, weights);
                 for ((token, logit), weight) in (block as TokenId..).zip(tokens).zip(&mut *weights) {
-                    *weight = if bound.0.keeps(token, *logit) { *weight } else { 0.0 };
+                    *weight = if within.bound.keeps(token, *logit) { *weight } else { 0.0 };
                 }
                 weights
             }) as TokenId;

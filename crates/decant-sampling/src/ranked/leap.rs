@@ -7,8 +7,8 @@ use crate::TokenId;
 use crate::entropy::Sums;
 use decant_kernels::rows::{self, Row};
 
-/// About how many tokens of a row make a sample.
-const SAMPLE: usize = 1024;
+/// From each so many tokens of a row one is in a sample. Odd, so that no alignment in the row is met again and again.
+pub(super) const STRIDE: usize = 63;
 
 /// So many tokens are listed without a thought.
 const LISTABLE: usize = 4096;
@@ -25,17 +25,15 @@ pub(super) struct Before {
     squares: f64,
 }
 
-/// About how many of the most probable tokens stand for themselves in a sample.
+/// Of so many tokens in a sample the most probable one, and all tokens above it, stand for themselves alone.
 const HEAD: usize = 512;
 
 /// Some survivors in rank. The most probable stand for themselves alone: a few of them outweigh many others, and would
 /// be missed or counted many times over.
 struct Sample {
     entries: Vec<Entry>,
-    /// From this x up every survivor is in the sample.
+    /// From this x up every survivor is in the sample; each of the others stands for [`STRIDE`].
     head: f32,
-    /// For how many survivors each of the others stands.
-    stride: usize,
 }
 
 /// A walk along a sample.
@@ -54,17 +52,19 @@ impl Ranked<'_> {
     pub(super) fn leap(&mut self, leaps: u32, within: Within<'_>) {
         let sample = self.take_sample();
         let start = if self.buffers.reach == Reach::Nothing { self.nothing() } else { self.reached() };
-        let cut = sample.walk(start, 0, within);
-        // Before the cut on purpose: what lies behind the mark is listed.
-        let last = sample.entries.len().saturating_sub(1);
-        let mark = cut.passed.saturating_sub(cut.spread << leaps).min(last);
-        let end = if start.len() + cut.tokens <= LISTABLE || mark == 0 {
-            cut.passed + ((2 * cut.spread) << leaps)
-        } else {
-            let (base, mark) = self.pass_to_mark(&sample, mark, within);
-            let cut = sample.walk(base, mark, within);
-            mark + cut.passed + ((2 * cut.spread) << leaps)
-        };
+        let (mut at, mut cut) = (0, sample.walk(start, 0, within));
+        // The first guess as it is, for there is much that it cannot know; then, from exact sums, a little less: what lies
+        // behind the mark is listed.
+        let (mut many, mut less) = (start.len() + cut.tokens > LISTABLE, 0);
+        while many {
+            let mark = at + cut.passed.saturating_sub(less);
+            let Some(mark) = mark.min(sample.entries.len()).checked_sub(1).filter(|mark| *mark >= at) else { break };
+            let (base, after) = self.pass_to_mark(&sample, mark, within);
+            let farther = after > at;
+            (at, cut) = (after, sample.walk(base, after, within));
+            (many, less) = (farther && cut.tokens > LISTABLE, cut.spread << leaps);
+        }
+        let end = at + cut.passed + ((2 * cut.spread) << leaps);
         let logit = sample.entries.get(end).map(|entry| self.row()[entry.token() as usize]);
         self.buffers.order = sample.entries;
         self.gather_to(logit.map_or(f64::INFINITY, |logit| self.order.reach(self.top_of_row(), logit)));
@@ -89,13 +89,14 @@ impl Ranked<'_> {
     pub(super) fn is_long(&self, window: [f32; 2]) -> bool {
         let touched = self.buffers.blocks.max.iter().filter(|max| **max >= window[0]).count();
         let row = self.row();
-        let stride = stride(row.len());
-        let hits = || row.iter().skip(stride / 2).step_by(stride).filter(|logit| **logit >= window[0]).count();
-        touched > LISTABLE / rows::BLOCK && hits() * stride > LISTABLE
+        let hits = || row.iter().skip(STRIDE / 2).step_by(STRIDE).filter(|logit| **logit >= window[0]).count();
+        touched > LISTABLE / rows::BLOCK && hits() * STRIDE > LISTABLE
     }
 
     /// Sums what ranks up to a key where it stands, and leaves the pool empty behind it.
     pub(super) fn pass_to(&mut self, last: u64) -> Prefix {
+        // Of the survivors' own last equals only some are in play.
+        let last = last.min(self.buffers.within.last);
         let (order, top) = (self.order, self.top_of_row());
         let (isa, squares, beta) = (self.isa, self.want.squares, self.beta as f32);
         let (bound, mut prefix) = (order.bound_to(top, last), self.nothing());
@@ -114,7 +115,7 @@ impl Ranked<'_> {
     pub(super) fn cut_to_bound(&mut self, before: Before, last: u64) {
         let (order, top, beta) = (self.order, self.top_of_row(), self.beta as f32);
         let (mut prefix, mut squares) = (before.prefix, before.squares);
-        let Buffers { pool, block_sums, before_sums, bound, reach, .. } = &mut *self.buffers;
+        let Buffers { pool, block_sums, before_sums, within, reach, .. } = &mut *self.buffers;
         for place in 0..pool.len() {
             let (token, logit, weight) = pool.get(place);
             match token == self.top {
@@ -125,7 +126,8 @@ impl Ranked<'_> {
             before_sums[token as usize / rows::BLOCK] += f64::from(weight);
         }
         std::mem::swap(block_sums, before_sums);
-        (*bound, *reach) = (Survivors(order.bound_to(top, last)), Reach::Nothing);
+        *within = Survivors { bound: order.bound_to(top, last), last };
+        *reach = Reach::Nothing;
         (self.len, self.known) = (prefix.len + pool.len(), None);
         (self.sums, self.squares) = (Some(prefix.sums), squares);
     }
@@ -136,20 +138,19 @@ impl Ranked<'_> {
         let known = if let Reach::Within(reach) = self.buffers.reach { reach } else { -1.0 };
         let mut entries = std::mem::take(&mut self.buffers.order);
         entries.clear();
-        let Buffers { row, rewritten, bound, blocks, logits, head, weights, .. } = &mut *self.buffers;
+        let Buffers { row, rewritten, within, blocks, logits, head, weights, .. } = &mut *self.buffers;
         let row = if *rewritten { row } else { self.given };
         let mut take = |token: TokenId, logit: f32, weight: f32| {
-            if bound.0.keeps(token, logit) && order.reach(about.top_logit, logit) > known {
+            if within.bound.keeps(token, logit) && order.reach(about.top_logit, logit) > known {
                 entries.push(Entry { key: order.key(logit, token), x: about.x(logit), weight });
             }
         };
 
-        let stride = stride(row.len());
-        let tokens = (stride / 2..row.len()).step_by(stride);
+        let tokens = (STRIDE / 2..row.len()).step_by(STRIDE);
         logits.clear();
         logits.extend(tokens.clone().map(|token| row[token]));
-        let least = nth_largest(logits, HEAD / stride).max(f32::MIN);
-        head.gather((row, blocks, &bound.0), [least, f32::MAX], None, about);
+        let least = nth_largest(logits, row.len() / (HEAD * STRIDE)).max(f32::MIN);
+        head.gather((row, blocks, &within.bound), [least, f32::MAX], None, about);
         for place in 0..head.len() {
             let (token, logit, weight) = head.get(place);
             take(token, logit, if token == about.top { 1.0 } else { weight });
@@ -163,13 +164,8 @@ impl Ranked<'_> {
             }
         }
         entries.sort_unstable_by_key(|entry| entry.key);
-        Sample { entries, head: about.x(least), stride }
+        Sample { entries, head: about.x(least) }
     }
-}
-
-/// From each so many tokens of a row one is in a sample. Odd, so that no alignment in the row is met again and again.
-pub(super) fn stride(len: usize) -> usize {
-    (len / SAMPLE) | 1
 }
 
 /// The n-th largest of some logits, counted from 0; the least possible if there are not so many. Leaves them in disorder.
@@ -207,7 +203,7 @@ impl Sample {
 
     /// Takes the tokens that an entry stands for into a prefix, or out of it; how many they are.
     fn step(&self, prefix: &mut Prefix, entry: &Entry, sign: f64) -> f64 {
-        let count = if entry.x >= self.head { 1.0 } else { self.stride as f64 };
+        let count = if entry.x >= self.head { 1.0 } else { STRIDE as f64 };
         prefix.len = prefix.len.saturating_add_signed((sign * count) as isize);
         prefix.sums.rest += sign * count * f64::from(entry.weight);
         prefix.sums.first += sign * count * f64::from(entry.x) * f64::from(entry.weight);

@@ -31,7 +31,7 @@ pub(crate) struct Buffers {
     /// Of the logits as they stand.
     blocks: Blocks,
     /// Which of the row's tokens survive; with [`Reach::Whole`] they are listed in the pool instead.
-    bound: Survivors,
+    within: Survivors,
     /// Each block's share of the survivors' mass, while they are looked up in the row.
     block_sums: Vec<f64>,
     /// The same of what ranks before the pool.
@@ -54,13 +54,17 @@ pub(crate) struct Buffers {
     lookback: lookback::Lookback,
 }
 
-/// A bound, none to begin with.
+/// The survivors that are looked up in the row: all of it, to begin with.
 #[derive(Clone, Copy, Debug)]
-struct Survivors(Bound);
+struct Survivors {
+    bound: Bound,
+    /// The key of the last one in rank.
+    last: u64,
+}
 
 impl Default for Survivors {
     fn default() -> Self {
-        Survivors(Bound::NONE)
+        Survivors { bound: Bound::NONE, last: u64::MAX }
     }
 }
 
@@ -72,7 +76,8 @@ impl Buffers {
         let looked_up = listed.is_none().then_some(looked_up);
         let listed = listed.map(|pool| pool.tokens.iter().copied().zip(pool.logits.iter().copied()));
         let looked_up = looked_up.map(|row| (0..).zip(row.iter().copied()));
-        let looked_up = looked_up.into_iter().flatten().filter(|(token, logit)| self.bound.0.keeps(*token, *logit));
+        let looked_up =
+            looked_up.into_iter().flatten().filter(|(token, logit)| self.within.bound.keeps(*token, *logit));
         listed.into_iter().flatten().chain(looked_up)
     }
 
@@ -91,13 +96,13 @@ impl Buffers {
             row.copy_from_slice(&self.row);
         }
         for (token, logit) in (0..).zip(row) {
-            *logit = if self.bound.0.keeps(token, *logit) { cooled(*logit) } else { f32::NEG_INFINITY };
+            *logit = if self.within.bound.keeps(token, *logit) { cooled(*logit) } else { f32::NEG_INFINITY };
         }
     }
 
     /// Whether the survivors are all that the given row allows, each with its own logit.
     pub(crate) fn is_untouched(&self) -> bool {
-        self.reach != Reach::Whole && !self.rewritten && self.bound.0 == Bound::NONE
+        self.reach != Reach::Whole && !self.rewritten && self.within.bound == Bound::NONE
     }
 }
 
@@ -156,7 +161,7 @@ impl<'s> Ranked<'s> {
         buffers: &'s mut Buffers,
     ) -> Result<Self, RowError> {
         let Bounds { top, support } = Bounds::of(given, isa, &mut buffers.blocks)?;
-        (buffers.reach, buffers.rewritten, buffers.bound) = (Reach::Nothing, false, Survivors::default());
+        (buffers.reach, buffers.rewritten, buffers.within) = (Reach::Nothing, false, Survivors::default());
         buffers.found.clear();
         Ok(Ranked {
             given,
@@ -264,8 +269,7 @@ impl<'s> Ranked<'s> {
     /// The population standard deviation of the survivors' logits, at the temperature so far.
     pub fn std(&self) -> f64 {
         // About a number that is not far from the mean, so that little cancels: the mean of some of them.
-        let some =
-            self.row().iter().step_by(leap::stride(self.given.len())).filter(|logit| **logit > f32::NEG_INFINITY);
+        let some = self.row().iter().step_by(leap::STRIDE).filter(|logit| **logit > f32::NEG_INFINITY);
         let (count, sum) = some.fold((0.0, 0.0), |(count, sum), logit| (count + 1.0, sum + f64::from(*logit)));
         let center = if count > 0.0 { (sum / count) as f32 } else { self.top_of_row() };
         let [mean, square] = self.deviations(center).map(|sum| sum / self.len as f64);
@@ -274,7 +278,7 @@ impl<'s> Ranked<'s> {
 
     /// Σd and Σd² over the survivors, d = l - center, without temperature.
     fn deviations(&self, center: f32) -> [f64; 2] {
-        if self.buffers.reach != Reach::Whole && self.buffers.bound.0 == Bound::NONE {
+        if self.buffers.reach != Reach::Whole && self.buffers.within.bound == Bound::NONE {
             let sums = rows::spread(self.isa, self.row(), center);
             // Squares of very large numbers are beyond f32.
             if sums[1].is_finite() {
@@ -287,9 +291,9 @@ impl<'s> Ranked<'s> {
 
     /// The least of the survivors' logits, without temperature.
     fn bottom_of_row(&self) -> f32 {
-        let Buffers { blocks, bound, reach, .. } = &*self.buffers;
+        let Buffers { blocks, within, reach, .. } = &*self.buffers;
         let least = blocks.min.iter().fold(f32::INFINITY, |a, b| a.min(*b));
-        if *reach != Reach::Whole && bound.0 == Bound::NONE && least > f32::NEG_INFINITY {
+        if *reach != Reach::Whole && within.bound == Bound::NONE && least > f32::NEG_INFINITY {
             return least;
         }
         self.buffers.survivors(self.given).fold(f32::INFINITY, |least, (_, logit)| least.min(logit))
@@ -306,7 +310,7 @@ impl<'s> Ranked<'s> {
     pub fn by_typicality(&mut self) {
         let sums = self.sums();
         // A window about the center can only be taken from a whole row.
-        if self.buffers.reach != Reach::Whole && self.buffers.bound.0 != Bound::NONE {
+        if self.buffers.reach != Reach::Whole && self.buffers.within.bound != Bound::NONE {
             self.own_row();
             // It cannot fail: a survivor is left.
             self.settle().ok();
@@ -330,7 +334,7 @@ impl<'s> Ranked<'s> {
 
     /// Before a stage looks at the survivors: they must hang together in probability.
     pub(crate) fn begin_stage(&mut self) -> Result<(), RowError> {
-        let bound = self.buffers.bound.0;
+        let bound = self.buffers.within.bound;
         match self.buffers.reach != Reach::Whole && bound.until[1].max(bound.after[1]) < f32::MAX {
             true => {
                 self.own_row();
@@ -367,14 +371,14 @@ impl<'s> Ranked<'s> {
             self.buffers.pool.sums(EVERYTHING).sums
         } else {
             let (isa, top, beta) = (self.isa, self.top as usize, self.beta as f32);
-            let Buffers { row, rewritten, blocks, bound, block_sums, .. } = &mut *self.buffers;
+            let Buffers { row, rewritten, blocks, within, block_sums, .. } = &mut *self.buffers;
             let row = Row { logits: if *rewritten { row } else { self.given }, blocks, top, beta };
-            let moments = match bound.0 == Bound::NONE {
+            let moments = match within.bound == Bound::NONE {
                 true => rows::moments(isa, row, self.want, block_sums),
-                false => rows::bounded(isa, row, &bound.0, self.want.squares, block_sums).1,
+                false => rows::bounded(isa, row, &within.bound, self.want.squares, block_sums).1,
             };
             self.squares = moments.squares;
-            let top = bound.0.keeps(self.top, row.logits[top]);
+            let top = within.bound.keeps(self.top, row.logits[top]);
             Sums { top, rest: moments.mass, first: moments.first }
         };
         self.sums = Some(sums);

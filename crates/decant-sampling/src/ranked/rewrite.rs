@@ -86,7 +86,7 @@ impl Ranked<'_> {
 
     /// Makes the survivors' logits our own, every other token forbidden.
     pub(super) fn own_row(&mut self) {
-        let Buffers { row, rewritten, bound, pool, reach, found, past_rows, .. } = &mut *self.buffers;
+        let Buffers { row, rewritten, within, pool, reach, found, past_rows, .. } = &mut *self.buffers;
         if *rewritten && found.iter().any(|found| found.row == Version::Current) {
             let past = found.iter().filter(|found| matches!(found.row, Version::Past(_))).count();
             past_rows.resize_with(past_rows.len().max(past + 1), Vec::new);
@@ -106,11 +106,11 @@ impl Ranked<'_> {
             row.clear();
             row.extend_from_slice(self.given);
         }
-        if bound.0 != Bound::NONE {
-            for (_, logit) in (0..).zip(&mut *row).filter(|(token, logit)| !bound.0.keeps(*token, **logit)) {
+        if within.bound != Bound::NONE {
+            for (_, logit) in (0..).zip(&mut *row).filter(|(token, logit)| !within.bound.keeps(*token, **logit)) {
                 *logit = f32::NEG_INFINITY;
             }
-            *bound = Survivors::default();
+            *within = Survivors::default();
         }
         *rewritten = true;
         self.unsettled = true;

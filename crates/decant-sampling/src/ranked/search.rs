@@ -250,8 +250,8 @@ impl Ranked<'_> {
 
     fn gather(&mut self, outer: [f32; 2]) {
         let (about, inner) = (self.about(), self.before.map(|before| before.window));
-        let Buffers { row, rewritten, blocks, bound, pool, .. } = &mut *self.buffers;
-        pool.gather((if *rewritten { row } else { self.given }, blocks, &bound.0), outer, inner, about);
+        let Buffers { row, rewritten, blocks, within, pool, .. } = &mut *self.buffers;
+        pool.gather((if *rewritten { row } else { self.given }, blocks, &within.bound), outer, inner, about);
         self.known = None;
     }
 
