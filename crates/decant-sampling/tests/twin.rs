@@ -2,7 +2,8 @@
 
 mod support;
 
-use decant_sampling::{Coins, Isa, Memory, Sampler, SamplerSpec, Scratch, Seed, Step, TokenId};
+use decant_sampling::{Coins, History, Memory, Sampler, SamplerSpec, Scratch, Seed, TokenId};
+use support::agreement::{self, check_draws, close};
 use support::{Learning, MARGIN, Numbers, Twin, rows};
 
 const SPECS: &[&str] = &[
@@ -52,42 +53,8 @@ const SPECS: &[&str] = &[
     "temp=by_entropy(table:0.5=0.3:2=1.0:4=1.8),top_h=by_entropy(0..5->0.2..0.6:shape=sigmoid)",
 ];
 
-fn close(what: &str, got: f64, expected: f64) {
-    let error = (got - expected).abs();
-    assert!(error <= 3e-6 * expected.abs() + 1e-9, "{what}: {got}, the twin has {expected}");
-}
-
-/// Runs one spec on one row on every tier and compares with the twin. Returns whether the decision was a near-tie.
 fn check(name: &str, spec: &SamplerSpec, row: &[f32]) -> bool {
-    let twin = Twin::run(spec, row);
-    let mut first: Option<(Step, Vec<TokenId>)> = None;
-    for isa in Isa::available() {
-        let sampler = Sampler::new(spec, row.len()).unwrap().with_isa(isa);
-        let mut scratch = Scratch::default();
-        let step = sampler.pick(row, &[], Coins::fixed(0.5), &mut Memory::default(), &mut scratch).unwrap();
-        let kept: Vec<TokenId> = scratch.kept(row).collect();
-        if let Some(first) = &first {
-            assert_eq!(first, &(step, kept.clone()), "{name}, `{spec}`: {} differs", isa.name());
-        } else {
-            first = Some((step, kept));
-        }
-    }
-    let (step, kept) = first.unwrap();
-    if twin.margin < MARGIN {
-        return true;
-    }
-    let mut expected: Vec<TokenId> = twin.tokens.iter().map(|(token, _)| *token).collect();
-    expected.sort_unstable();
-    assert_eq!(kept, expected, "{name}, `{spec}`");
-    assert_eq!(step.kept as usize, kept.len());
-    let raw = Twin::of(row);
-    close("entropy", step.entropy, raw.entropy());
-    close("temperature", step.temperature, twin.temperature);
-    close("kept mass", step.kept_mass, twin.kept_mass);
-    close("kept entropy", step.kept_entropy, twin.entropy());
-    let place = raw.tokens.iter().position(|(token, _)| *token == step.token).unwrap();
-    close("logprob", step.logprob, raw.log_probabilities()[place]);
-    false
+    agreement::check(name, spec, row, History::default(), Coins::fixed(0.5))
 }
 
 #[test]
@@ -160,46 +127,18 @@ fn transformers_own_unit_test_passes_under_all_three() {
     }
 }
 
-/// Sweeps a grid of coins and compares each draw with the twin's inverse CDF in token order.
 #[test]
 fn every_coin_draws_the_token_that_it_should() {
+    let plain = ["", "temp=0.6", "temp=0.8,top_h=0.4", "top_p=0.9", "top_k=7,temp=1.4", "temp=0"];
+    let shaping =
+        ["smoothing=0.2", "mirostat=1:tau=3", "mirostat=2:tau=3", "adaptive_p=0.3", "edt=1,dynatemp=0.5:high=2"];
     for (name, row) in rows(3) {
-        let coins = if row.len() > 1000 { 128 } else { 2048 };
-        for spec in
-            ["", "temp=0.6", "temp=0.8,top_h=0.4", "top_p=0.9", "top_k=7,temp=1.4", "temp=0"].into_iter().chain([
-                "smoothing=0.2",
-                "mirostat=1:tau=3",
-                "mirostat=2:tau=3",
-                "adaptive_p=0.3",
-                "edt=1,dynatemp=0.5:high=2",
-            ])
-        {
-            let spec: SamplerSpec = spec.parse().unwrap();
-            let twin = Twin::run(&spec, &row);
-            if twin.margin < MARGIN {
-                continue;
-            }
-            let mut law: Vec<(TokenId, f64)> =
-                twin.tokens.iter().zip(twin.probabilities()).map(|((token, _), p)| (*token, p)).collect();
-            law.sort_unstable_by_key(|(token, _)| *token);
-            let sampler = Sampler::new(&spec, row.len()).unwrap();
-            let mut scratch = Scratch::default();
-            let (mut place, mut below) = (0, 0.0);
-            for i in 0..coins {
-                let coin = (i as f64 + 0.5) / coins as f64;
-                while place + 1 < law.len() && below + law[place].1 <= coin {
-                    below += law[place].1;
-                    place += 1;
-                }
-                let near_edge = (coin - below).abs().min((coin - below - law[place].1).abs()) < MARGIN;
-                let step = sampler.pick(&row, &[], Coins::fixed(coin), &mut Memory::default(), &mut scratch).unwrap();
-                assert!(near_edge || step.token == law[place].0, "{name}, `{spec}`, coin {coin}");
-            }
+        for spec in plain.into_iter().chain(shaping) {
+            check_draws(name, &spec.parse().unwrap(), &row, History::default());
         }
     }
 }
 
-/// Fifty tokens of a text: the sampler and its twin, each with its own memory, see the same tokens at every step.
 #[test]
 fn what_a_text_teaches_is_what_it_teaches_the_twin() {
     for text in [
