@@ -119,8 +119,8 @@ impl Sampler {
 
     /// Draws the next token by inverse CDF in token order with coin lane [`Coins::DRAW`], and tells what there is to see.
     ///
-    /// `row` has shape `[vocab]`, in f32, f16 or bf16; `history` is the prompt and the text so far, for stages that look back; `memory` is what
-    /// stages that learn have learned in this text, and they go on learning.
+    /// `row` has shape `[vocab]`, in f32, f16 or bf16; `history` is the prompt and the text so far, for stages that look
+    /// back; `memory` is what stages that learn have learned in this text, and they go on learning.
     pub fn pick<'s>(
         &self,
         row: impl Into<Row<'s>>,

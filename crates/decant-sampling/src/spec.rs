@@ -42,7 +42,7 @@ pub struct SamplerSpec(pub Vec<Stage>);
 
 impl SamplerSpec {
     /// A spec from keyword arguments, which have no order: the stages take their canonical one. A parameter may stand
-    /// beside its stage under a [flat name](Field::flat).
+    /// beside its stage under a flat name.
     ///
     /// ```
     /// # use decant_sampling::SamplerSpec;
