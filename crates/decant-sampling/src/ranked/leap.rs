@@ -8,7 +8,7 @@ use crate::entropy::Sums;
 use decant_kernels::rows::{self, Row};
 
 /// From each so many tokens of a row one is in a sample. Odd, so that no alignment in the row is met again and again.
-pub(super) const STRIDE: usize = 63;
+pub(super) const STRIDE: usize = 127;
 
 /// So many tokens are listed without a thought.
 const LISTABLE: usize = 4096;
@@ -26,7 +26,7 @@ pub(super) struct Before {
 }
 
 /// Of so many tokens in a sample the most probable one, and all tokens above it, stand for themselves alone.
-const HEAD: usize = 512;
+const HEAD: usize = 1024;
 
 /// Some survivors in rank. The most probable stand for themselves alone: a few of them outweigh many others, and would
 /// be missed or counted many times over.
@@ -180,11 +180,13 @@ impl Sample {
     /// Walks on from a prefix, from the entry `at`, as long as `within` holds.
     fn walk(&self, mut prefix: Prefix, at: usize, within: Within<'_>) -> Walk {
         let (start, mut squares, mut last) = (prefix.len, 0.0, 1.0);
-        let passed = self.entries[at.min(self.entries.len())..].iter().take_while(|entry| {
-            let count = self.step(&mut prefix, entry, 1.0);
+        let ahead = &self.entries[at.min(self.entries.len())..];
+        let scale = self.scale(&prefix, ahead);
+        let passed = ahead.iter().take_while(|entry| {
+            let count = self.step(&mut prefix, entry, 1.0, scale);
             // Who stands for others is in the sample by chance: its weight in units of the last one's is the error.
             last = f64::from(entry.weight).max(f64::MIN_POSITIVE);
-            squares += if count > 1.0 { last * last } else { 0.0 };
+            squares += if count > 1 { last * last } else { 0.0 };
             within(&prefix)
         });
         let passed = passed.count();
@@ -194,19 +196,36 @@ impl Sample {
     /// Walks back from a prefix that ends with the entry `mark` until `within` holds, and a little farther; how far.
     fn walk_back(&self, mut prefix: Prefix, mark: usize, within: Within<'_>) -> usize {
         let back = self.entries[..=mark].iter().rev().take_while(|entry| {
-            self.step(&mut prefix, entry, -1.0);
+            self.step(&mut prefix, entry, -1.0, 1.0);
             !within(&prefix)
         });
         let back = back.count() + 1;
         back + 2 + 2 * back.isqrt()
     }
 
+    /// By what the weights of those who stand for others must be multiplied so that all ahead weigh what is known to be
+    /// left (the ratio estimator of sampling theory); 1 where that is not known.
+    fn scale(&self, prefix: &Prefix, ahead: &[Entry]) -> f64 {
+        let mut sums = [0.0; 2];
+        for entry in ahead {
+            sums[usize::from(self.count(entry) > 1)] += self.count(entry) as f64 * f64::from(entry.weight);
+        }
+        let left = prefix.total - prefix.sums.weight() - sums[0];
+        if left > 0.0 && sums[1] > 0.0 { left / sums[1] } else { 1.0 }
+    }
+
+    /// For how many survivors an entry stands.
+    fn count(&self, entry: &Entry) -> usize {
+        if entry.x >= self.head { 1 } else { STRIDE }
+    }
+
     /// Takes the tokens that an entry stands for into a prefix, or out of it; how many they are.
-    fn step(&self, prefix: &mut Prefix, entry: &Entry, sign: f64) -> f64 {
-        let count = if entry.x >= self.head { 1.0 } else { STRIDE as f64 };
-        prefix.len = prefix.len.saturating_add_signed((sign * count) as isize);
-        prefix.sums.rest += sign * count * f64::from(entry.weight);
-        prefix.sums.first += sign * count * f64::from(entry.x) * f64::from(entry.weight);
+    fn step(&self, prefix: &mut Prefix, entry: &Entry, sign: f64, scale: f64) -> usize {
+        let count = self.count(entry);
+        let weight = sign * f64::from(entry.weight) * if count > 1 { scale * count as f64 } else { 1.0 };
+        prefix.len = prefix.len.saturating_add_signed(sign as isize * count as isize);
+        prefix.sums.rest += weight;
+        prefix.sums.first += weight * f64::from(entry.x);
         count
     }
 }
