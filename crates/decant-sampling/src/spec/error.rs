@@ -132,8 +132,14 @@ impl fmt::Display for At {
 /// The beginning of what was given, quoted, without control characters.
 pub(crate) fn excerpt(given: &str) -> String {
     const LONGEST: usize = 60;
-    let mut start: String = given.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if given.chars().nth(LONGEST).is_some() {
+    let mut shown = given.chars().map(|c| c.escape_debug().to_string());
+    let mut start = String::new();
+    while start.chars().count() < LONGEST
+        && let Some(next) = shown.next()
+    {
+        start += &next;
+    }
+    if shown.next().is_some() {
         start.push('…');
     }
     format!("`{start}`")
