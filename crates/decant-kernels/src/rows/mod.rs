@@ -1,7 +1,8 @@
 //! Loops over one row of logits, shape `[vocab]`.
 //!
-//! A row is cut into blocks of [`BLOCK`] tokens. [`scan`] checks it and takes each block's largest logit; [`moments`]
-//! takes the exponential sums block by block; [`gather`] visits only blocks whose largest logit reaches a bound.
+//! A row is cut into blocks of [`BLOCK`] tokens. [`scan`] checks it and takes each block's largest and least logit;
+//! [`moments`] takes the exponential sums block by block, [`bounded`] those of some tokens; [`gather`] lists the tokens of
+//! a window and visits only blocks that reach into it. Lists have sums of their own ([`list_sums`]), over blocks alike.
 
 mod bound;
 mod exp;

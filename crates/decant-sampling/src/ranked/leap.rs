@@ -113,20 +113,20 @@ impl Ranked<'_> {
 
     /// Makes what ranks before the pool, and the pool, the survivors, looked up in the row. `last` is the last one's key.
     pub(super) fn cut_to_bound(&mut self, before: Before, last: u64) {
-        let (order, top, beta) = (self.order, self.top_of_row(), self.beta as f32);
+        let (order, about) = (self.order, self.about());
         let (mut prefix, mut squares) = (before.prefix, before.squares);
         let Buffers { pool, block_sums, before_sums, within, reach, .. } = &mut *self.buffers;
         for place in 0..pool.len() {
             let (token, logit, weight) = pool.get(place);
             match token == self.top {
                 true => prefix.sums.top = true,
-                false => prefix.sums.push((logit - top) * beta, weight),
+                false => prefix.sums.push(about.x(logit), weight),
             }
             squares += f64::from(weight) * f64::from(weight);
             before_sums[token as usize / rows::BLOCK] += f64::from(weight);
         }
         std::mem::swap(block_sums, before_sums);
-        *within = Survivors { bound: order.bound_to(top, last), last };
+        *within = Survivors { bound: order.bound_to(about.top_logit, last), last };
         *reach = Reach::Nothing;
         (self.len, self.known) = (prefix.len + pool.len(), None);
         (self.sums, self.squares) = (Some(prefix.sums), squares);

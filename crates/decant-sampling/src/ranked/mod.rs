@@ -356,7 +356,7 @@ impl<'s> Ranked<'s> {
 
     /// Divides all logits by `temperature` > 0.
     pub(crate) fn set_temperature(&mut self, temperature: f64) {
-        // A normal number in f32 too: 0 · beta is 0 at the top token, and what rounding took can be put back.
+        // A normal number in f32 too, as which the kernels take it: 0 · beta is 0 at the top token.
         self.beta = (self.beta / temperature).clamp(f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX));
         self.forget_weights();
     }

@@ -225,7 +225,7 @@ impl Ranked<'_> {
         }
         // A few more are the blocks' largest still; then a leap, and a longer one whenever that was not enough.
         let (mut block_maxima, mut leaps) = (self.order == Order::Probability && 8 * expected <= self.blocks(), 0);
-        while self.buffers.reach == Reach::Nothing || self.reached().len < self.len && within(&self.reached()) {
+        while self.buffers.reach == Reach::Nothing || self.falls_short(within) {
             if std::mem::take(&mut block_maxima) {
                 let reach = self.nth_block_max(4 * expected);
                 self.gather_to(reach);
@@ -234,6 +234,12 @@ impl Ranked<'_> {
                 leaps += 1;
             }
         }
+    }
+
+    /// Whether there are survivors beyond the pool's reach that `within` may hold for.
+    fn falls_short(&mut self, within: Within<'_>) -> bool {
+        let reached = self.reached();
+        reached.len < self.len && within(&reached)
     }
 
     fn blocks(&self) -> usize {
@@ -268,13 +274,13 @@ impl Ranked<'_> {
 
     /// Lists the pool's tokens that lie in `outer` but not in `inner`.
     fn list(&mut self, outer: [f32; 2], inner: Option<[f32; 2]>) {
-        let (order, top, beta) = (self.order, self.top_of_row(), self.beta as f32);
+        let (order, about) = (self.order, self.about());
         let Buffers { pool, places, order: entries, .. } = &mut *self.buffers;
         pool.places(outer, inner, places);
         entries.clear();
         entries.extend(places.iter().map(|place| {
             let (token, logit, weight) = pool.get(*place as usize);
-            Entry { key: order.key(logit, token), x: (logit - top) * beta, weight }
+            Entry { key: order.key(logit, token), x: about.x(logit), weight }
         }));
     }
 
