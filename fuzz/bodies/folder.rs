@@ -1,11 +1,8 @@
 //! Bytes -> config.json (the first line) and model.safetensors (the rest) -> a configuration, tensors, an engine.
 
-use std::num::NonZeroUsize;
-
 use decant_models::checkpoint::{ConfigJson, Shards};
 use decant_models::native::{EngineOptions, NativeModel};
 use decant_models::weights::{Storage, TensorSource};
-use decant_sampling::Isa;
 
 pub fn run(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(0);
@@ -16,7 +13,7 @@ pub fn run(bytes: &[u8]) {
     }
     let config = serde_json::from_slice::<ConfigJson>(json).ok().and_then(|json| json.config(&shards).ok());
     if let Some(config) = config {
-        let options = EngineOptions { threads: NonZeroUsize::MIN, isa: Isa::best() };
+        let options = EngineOptions::default();
         let _ = NativeModel::new(config, &shards, options);
     }
 }

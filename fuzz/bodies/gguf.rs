@@ -1,14 +1,11 @@
 //! Bytes -> a GGUF file -> everything that is made of one: configuration, tensors, tokenizer, chat template, engine.
 
-use std::num::NonZeroUsize;
-
 use decant_models::checkpoint::{GgufTensors, gguf_config};
 use decant_models::gguf::{Gguf, Value};
 use decant_models::native::{EngineOptions, NativeModel};
 use decant_models::template::{ChatTemplate, Message};
 use decant_models::tokenizer::Tokenizer;
 use decant_models::weights::{Storage, TensorSource};
-use decant_sampling::Isa;
 
 pub fn run(bytes: &[u8]) {
     let storage = Storage::new(bytes.to_vec());
@@ -29,7 +26,7 @@ pub fn run(bytes: &[u8]) {
         speak(&gguf, &tokenizer);
     }
     if let Ok(config) = gguf_config(&gguf) {
-        let options = EngineOptions { threads: NonZeroUsize::MIN, isa: Isa::best() };
+        let options = EngineOptions::default();
         let _ = NativeModel::new(config, &tensors, options);
     }
 }

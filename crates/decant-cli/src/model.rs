@@ -21,7 +21,7 @@ pub struct Model {
 impl Model {
     /// Loads a model.
     pub fn load(source: &ModelSource, session: &Session) -> Result<Self, LoadError> {
-        let options = EngineOptions { threads: session.threads, isa: session.isa };
+        let options = EngineOptions { threads: session.threads, isa: session.isa, ..EngineOptions::default() };
         let hub = Hub::new(hub_settings());
         let model = decant_models::Model::load(source, options, &hub, &mut downloads(session))?;
         Ok(Model { model, source: source.clone() })

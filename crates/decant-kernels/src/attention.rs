@@ -1,6 +1,6 @@
 //! Attention of one token over the keys and values of its sequence, which lie in pages.
 //!
-//! Softmax(q·k / √d)·v by head, with the scores of a query in memory but never a matrix of them. Pages are aligned to
+//! Softmax(q·k · scale)·v by head, with the scores of a query in memory but never a matrix of them. Pages are aligned to
 //! absolute positions and every sum runs over positions in one order, so the bits do not depend on how a prompt was
 //! chunked, nor on other sequences.
 
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::Isa;
 use crate::lanes::{LANES, Lanes, dispatch};
 use crate::rows::exp_lanes;
+use crate::vectors::tanh_lanes;
 
 /// Positions in a page.
 pub const PAGE: usize = 32;
@@ -91,16 +92,27 @@ pub struct KvView<'a> {
     pub positions: Range<usize>,
 }
 
+/// How a score comes out of a query and a key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scoring {
+    /// What q·k is multiplied with: 1 / √head_dim, unless the model says otherwise.
+    pub scale: f32,
+    /// The score s becomes c · tanh(s / c) (Gemma 2).
+    pub softcap: Option<f32>,
+}
+
 /// For each query `[head_dim]` in `queries` that shares the head of `kv`: the mean of the values it sees, weighted by
-/// softmax(q·k / √head_dim), to the same place of `out`. `scratch` is memory to use again.
+/// softmax of its scores, to the same place of `out`. `scratch` is memory to use again.
 ///
 /// # Panics
 /// If `positions` is empty or reaches beyond the pages, or the lengths do not fit.
-pub fn attend(isa: Isa, kv: KvView<'_>, queries: &[f32], scratch: &mut Scratch, out: &mut [f32]) {
+pub fn attend(isa: Isa, kv: KvView<'_>, scoring: Scoring, queries: &[f32], scratch: &mut Scratch, out: &mut [f32]) {
     assert!(!kv.positions.is_empty() && kv.positions.end <= kv.pages.len() * PAGE, "positions lie in the pages");
     let dim = kv.pages[0].shape.head_dim;
     assert!(queries.len() == out.len() && queries.len().is_multiple_of(dim), "whole queries");
-    dispatch!(isa => by_pairs(kv: KvView<'_>, dim: usize, queries: &[f32], scratch: &mut Scratch, out: &mut [f32]));
+    dispatch!(isa => by_pairs(
+        kv: KvView<'_>, scoring: Scoring, dim: usize, queries: &[f32], scratch: &mut Scratch, out: &mut [f32]
+    ));
 }
 
 /// Memory for [`attend`]: scores, then weights, of up to two queries a page.
@@ -108,28 +120,36 @@ pub fn attend(isa: Isa, kv: KvView<'_>, queries: &[f32], scratch: &mut Scratch, 
 pub struct Scratch(Vec<[[f32; PAGE]; 2]>);
 
 #[inline(always)]
-fn by_pairs<L: Lanes>(kv: KvView<'_>, dim: usize, queries: &[f32], scratch: &mut Scratch, out: &mut [f32]) {
+fn by_pairs<L: Lanes>(
+    kv: KvView<'_>,
+    scoring: Scoring,
+    dim: usize,
+    queries: &[f32],
+    scratch: &mut Scratch,
+    out: &mut [f32],
+) {
     // Two queries at a time share what they load; each one's operations are the same as alone.
     let two = 2 * dim;
     let mut queries_by_two = queries.chunks_exact(two);
     let mut out_by_two = out.chunks_exact_mut(two);
     for (queries, out) in (&mut queries_by_two).zip(&mut out_by_two) {
-        attend_heads::<L, 2>(&kv, dim, queries, scratch, out);
+        attend_heads::<L, 2>(&kv, scoring, queries, scratch, out);
     }
     let (query, out) = (queries_by_two.remainder(), out_by_two.into_remainder());
     if !query.is_empty() {
-        attend_heads::<L, 1>(&kv, dim, query, scratch, out);
+        attend_heads::<L, 1>(&kv, scoring, query, scratch, out);
     }
 }
 
 #[inline(always)]
 fn attend_heads<L: Lanes, const H: usize>(
     kv: &KvView<'_>,
-    dim: usize,
+    scoring: Scoring,
     queries: &[f32],
     Scratch(weights): &mut Scratch,
     out: &mut [f32],
 ) {
+    let dim = queries.len() / H;
     let queries: [&[f32]; H] = std::array::from_fn(|h| &queries[h * dim..][..dim]);
     let first_page = kv.positions.start / PAGE;
     let pages = &kv.pages[first_page..kv.positions.end.div_ceil(PAGE)];
@@ -140,7 +160,8 @@ fn attend_heads<L: Lanes, const H: usize>(
     let mut largest = [L::splat(f32::NEG_INFINITY); H];
     for (index, page) in pages.iter().enumerate() {
         let next = pages.get(index + 1).unwrap_or(&pages[0]);
-        let mut scores = scores::<L, H>(queries, page.read(kv.layer, kv.head).0, next.read(kv.layer, kv.head).0);
+        let mut scores =
+            scores::<L, H>(scoring, queries, page.read(kv.layer, kv.head).0, next.read(kv.layer, kv.head).0);
         let here = seen_in_page(&seen, index);
         for h in 0..H {
             scores[h][..here.start].fill(f32::NEG_INFINITY);
@@ -186,10 +207,11 @@ fn seen_in_page(seen: &Range<usize>, index: usize) -> Range<usize> {
     seen.start.saturating_sub(start)..(seen.end - start).min(PAGE)
 }
 
-/// q·k / √d of each query with every key of a page: one sum a position, over elements in order. Meanwhile the next keys
+/// The score of each query with every key of a page: one sum a position, over elements in order. Meanwhile the next keys
 /// are called into the cache, from which the weights have driven them since the last token.
 #[inline(always)]
 fn scores<L: Lanes, const H: usize>(
+    scoring: Scoring,
     queries: [&[f32]; H],
     keys: &[[f32; PAGE]],
     next_keys: &[[f32; PAGE]],
@@ -207,11 +229,16 @@ fn scores<L: Lanes, const H: usize>(
             }
         }
     }
-    let scale = L::splat(1.0 / (keys.len() as f32).sqrt());
+    let scale = L::splat(scoring.scale);
     let mut scores = [[0.0; PAGE]; 2];
     for h in 0..H {
         for (i, sixteen) in scores[h].as_chunks_mut().0.iter_mut().enumerate() {
-            *sixteen = sums[h][i].mul(scale).store();
+            let score = sums[h][i].mul(scale);
+            *sixteen = match scoring.softcap {
+                None => score,
+                Some(cap) => tanh_lanes(score.div(L::splat(cap))).mul(L::splat(cap)),
+            }
+            .store();
         }
     }
     scores
@@ -289,7 +316,8 @@ mod tests {
         fn attend(&self, isa: Isa, positions: Range<usize>, queries: &[f32]) -> Vec<f32> {
             let mut out = vec![f32::NAN; queries.len()];
             let kv = KvView { pages: &self.pages, layer: 1, head: 1, positions };
-            attend(isa, kv, queries, &mut Scratch::default(), &mut out);
+            let scale = 1.0 / (self.keys[0].len() as f32).sqrt();
+            attend(isa, kv, Scoring { scale, softcap: None }, queries, &mut Scratch::default(), &mut out);
             out
         }
 

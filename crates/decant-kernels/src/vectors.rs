@@ -29,6 +29,16 @@ fn sum_of_squares<L: Lanes>(x: &[f32]) -> f32 {
     L::load(&last).mul_add(L::load(&last), sum).sum()
 }
 
+/// tanh x = sign(x) · (1 - e) / (1 + e) with e = e^-2|x|; absolute error below 2e-7.
+#[inline(always)]
+pub(crate) fn tanh_lanes<L: Lanes>(x: L) -> L {
+    let (zero, one) = (L::splat(0.0), L::splat(1.0));
+    let e = exp_lanes(x.max(zero.sub(x)).mul(L::splat(-2.0)));
+    let magnitude = one.sub(e).div(one.add(e));
+    let above = magnitude.zero_unless_at_least(x, zero);
+    above.sub(magnitude.sub(above))
+}
+
 /// SwiGLU: gate\[i\] becomes silu(gate\[i\]) · up\[i\], with silu(x) = x / (1 + e^-x) (Shazeer 2020).
 ///
 /// # Panics

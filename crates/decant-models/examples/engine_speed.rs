@@ -27,7 +27,7 @@ fn main() -> Result<(), Failure> {
 
     let start = Instant::now();
     let hub = Hub::new(HubSettings::from_env(|name| env::var(name).ok()));
-    let options = EngineOptions { threads, isa };
+    let options = EngineOptions { threads, isa, ..EngineOptions::default() };
     let model = Model::load(&path.parse::<ModelSource>()?, options, &hub, &mut |_| ())?.engine;
     println!("{path}: loaded in {:.1} ms; {threads} threads, {}", start.elapsed().as_secs_f64() * 1e3, isa.name());
     let tokens = tokens.min(model.context() - 1);

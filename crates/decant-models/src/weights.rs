@@ -199,6 +199,13 @@ pub struct ModelConfig {
     pub naming: Naming,
 }
 
+impl ModelConfig {
+    /// How many positions a token of this layer sees, itself among them; `None`: all.
+    pub fn window(&self, _layer: usize) -> Option<usize> {
+        self.sliding_window
+    }
+}
+
 /// A tensor's place in the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // Each is what it is called.

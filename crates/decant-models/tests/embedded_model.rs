@@ -27,7 +27,7 @@ fn cases() -> Vec<Case> {
 }
 
 fn load(isa: Isa) -> Model {
-    let options = EngineOptions { threads: NonZeroUsize::MIN, isa };
+    let options = EngineOptions { isa, ..EngineOptions::default() };
     Model::load(&ModelSource::Embedded, options, &Hub::new(HubSettings::from_env(|_| None)), &mut |_| ()).unwrap()
 }
 

@@ -16,7 +16,7 @@ use serde_json::json;
 const ASSET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/decant-stories.gguf");
 
 fn load(source: &str) -> Result<Model, LoadError> {
-    let options = EngineOptions { threads: NonZeroUsize::MIN, isa: Isa::best() };
+    let options = EngineOptions::default();
     let hub = Hub::new(HubSettings::from_env(|_| None));
     Model::load(&source.parse::<ModelSource>()?, options, &hub, &mut |_| ())
 }

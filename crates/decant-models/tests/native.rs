@@ -15,11 +15,11 @@ use decant_models::weights::{Architecture, Format, ModelConfig, RopeScaling, Sha
 const ARCHITECTURES: [Architecture; 3] = [Architecture::Llama, Architecture::Qwen2, Architecture::Qwen3];
 
 fn options(threads: usize, isa: IsaName) -> Option<EngineOptions> {
-    Some(EngineOptions { threads: NonZeroUsize::new(threads)?, isa: Isa::new(isa)? })
+    Some(EngineOptions { threads: NonZeroUsize::new(threads)?, isa: Isa::new(isa)?, ..EngineOptions::default() })
 }
 
 fn best() -> EngineOptions {
-    EngineOptions { threads: NonZeroUsize::MIN, isa: Isa::best() }
+    EngineOptions::default()
 }
 
 fn tokens(len: usize, vocab: usize) -> Vec<TokenId> {

@@ -1,7 +1,7 @@
 //! The graph: embedding, blocks of attention and gated feed-forward, norm, output.
 
 use decant_decode::{Feed, Rows, TokenId};
-use decant_kernels::attention::{KvView, attend};
+use decant_kernels::attention::{KvView, Scoring, attend};
 use decant_kernels::vectors::{rms_norm, swiglu};
 use decant_kernels::weights::{Activations, ColumnsMut};
 
@@ -91,7 +91,7 @@ impl Workspace {
         angles: &[Angles],
         batch: &mut [Feed<'_, KvCache>],
     ) {
-        let ModelConfig { dim, heads, kv_heads, head_dim, sliding_window, .. } = model.config;
+        let ModelConfig { dim, heads, kv_heads, head_dim, .. } = model.config;
         let layer = &model.layers[index];
         norm(model, &self.stream, &layer.attention_norm, &mut self.side);
         let layers =
@@ -109,11 +109,13 @@ impl Workspace {
             }
         }
 
+        let scoring = Scoring { scale: 1.0 / (head_dim as f32).sqrt(), softcap: None };
         // Grouped queries (Ainslie et al. 2023): neighbouring query heads share a head of keys and values.
         let group = heads / kv_heads * head_dim;
+        let window = model.config.window(index);
         let seen = |place: &Place| {
             let end = place.position + 1;
-            end.saturating_sub(sliding_window.unwrap_or(end))..end
+            end.saturating_sub(window.unwrap_or(end))..end
         };
         let work: usize = places.iter().map(|place| 2 * heads * head_dim * seen(place).len()).sum();
         let (batch, queries) = (&*batch, &self.queries);
@@ -122,7 +124,7 @@ impl Workspace {
             let (place, head) = (&places[piece / kv_heads], piece % kv_heads);
             let pages = batch[place.sequence].cache.pages();
             let kv = KvView { pages, layer: index, head, positions: seen(place) };
-            attend(model.team.isa, kv, &queries[piece * group..][..group], scratch, mixed);
+            attend(model.team.isa, kv, scoring, &queries[piece * group..][..group], scratch, mixed);
         });
         linear(model, &mut self.input, &self.mixed, heads * head_dim, [(&layer.attention_output, &mut self.side)]);
         add(&mut self.stream, &self.side);

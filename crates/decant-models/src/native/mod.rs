@@ -34,6 +34,13 @@ pub struct EngineOptions {
     pub isa: Isa,
 }
 
+/// One thread, the best instructions of this machine.
+impl Default for EngineOptions {
+    fn default() -> Self {
+        EngineOptions { threads: NonZeroUsize::MIN, isa: Isa::best() }
+    }
+}
+
 /// A model of the Llama family, its weights where the file has them.
 #[derive(Debug)]
 pub struct NativeModel {

@@ -19,7 +19,7 @@ pub(super) struct Team {
 }
 
 impl Team {
-    pub(super) fn new(EngineOptions { threads, isa }: EngineOptions) -> Result<Self, LoadError> {
+    pub(super) fn new(EngineOptions { threads, isa, .. }: EngineOptions) -> Result<Self, LoadError> {
         let threads = threads.get();
         let pool = (threads > 1).then(|| rayon::ThreadPoolBuilder::new().num_threads(threads).build()).transpose();
         Ok(Team { isa, pool: pool.map_err(|source| LoadError::Threads { threads, source })? })
