@@ -3,8 +3,6 @@
 //! `fixtures/stories.json` is what `train/check_export.py --reference` wrote for the model's file, with every 256th of the
 //! last row's logits.
 
-use std::num::NonZeroUsize;
-
 use decant_decode::{LanguageModel, TokenId, Want};
 use decant_kernels::Isa;
 use decant_models::hub::{Hub, HubSettings};

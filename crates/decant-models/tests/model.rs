@@ -1,11 +1,9 @@
 //! Whole models, opened from one word.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::path::Path;
 
 use decant_decode::{LanguageModel, Want};
-use decant_kernels::Isa;
 use decant_models::hub::{Hub, HubSettings};
 use decant_models::native::EngineOptions;
 use decant_models::{FileFormat, LoadError, Model, ModelSource};

@@ -17,7 +17,7 @@ use std::num::NonZeroUsize;
 
 use decant_decode::{Feed, LanguageModel, ModelError, Rows};
 use decant_kernels::Isa;
-use decant_kernels::attention::KvShape;
+use decant_kernels::attention::{KvFormat, KvShape};
 
 use crate::LoadError;
 use crate::weights::{ModelConfig, Tensor, TensorSource};
@@ -25,19 +25,21 @@ pub use cache::KvCache;
 use rope::Rope;
 use team::Team;
 
-/// How the engine runs; none of it changes a bit of any logit.
+/// How the engine runs. Threads and instructions change no bit of any logit; the format of keys and values does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineOptions {
     /// How many threads multiply.
     pub threads: NonZeroUsize,
     /// Which instructions they use.
     pub isa: Isa,
+    /// How caches store keys and values.
+    pub kv: KvFormat,
 }
 
-/// One thread, the best instructions of this machine.
+/// One thread, the best instructions of this machine, keys and values in f32.
 impl Default for EngineOptions {
     fn default() -> Self {
-        EngineOptions { threads: NonZeroUsize::MIN, isa: Isa::best() }
+        EngineOptions { threads: NonZeroUsize::MIN, isa: Isa::best(), kv: KvFormat::default() }
     }
 }
 

@@ -4,6 +4,8 @@
 //! absolute positions and every sum runs over positions in one order, so the bits do not depend on how a prompt was
 //! chunked, nor on other sequences.
 
+mod format;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use crate::Isa;
 use crate::lanes::{LANES, Lanes, dispatch};
 use crate::rows::exp_lanes;
 use crate::vectors::tanh_lanes;
+pub use format::KvFormat;
 
 /// Positions in a page.
 pub const PAGE: usize = 32;
