@@ -11,7 +11,7 @@ pub enum IsaName {
     Scalar,
     /// AVX2 and FMA (x86-64 since about 2013).
     Avx2,
-    /// AVX-512 F, BW, DQ and VL (servers since 2017, Zen 4 and later).
+    /// AVX-512 F, BW, DQ, VL and VNNI (servers since 2019, Zen 4 and later).
     Avx512,
 }
 
@@ -36,6 +36,7 @@ impl IsaName {
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vnni")
             }
             #[cfg(not(target_arch = "x86_64"))]
             IsaName::Avx2 | IsaName::Avx512 => false,

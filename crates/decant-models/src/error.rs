@@ -100,14 +100,16 @@ pub enum LoadError {
         found: Shape,
     },
     /// A tensor's numbers are stored in a way that the engine does not read.
-    #[error("tensor `{name}` is stored as {format}; known are F32, F16, BF16 and Q8_0")]
+    #[error("tensor `{name}` is stored as {format}; known are {}", known.join(", "))]
     TensorFormat {
         /// Its name.
         name: String,
         /// The format's name, or its number if that is all there is.
         format: String,
+        /// What it may be in such a file.
+        known: Vec<&'static str>,
     },
-    /// A tensor's rows cannot be stored in its format: Q8_0 rows are whole blocks of 32.
+    /// A tensor's rows cannot be stored in its format: rows of Q8_0 are whole blocks of 32.
     #[error("tensor `{name}` has rows of {cols}; {format} stores blocks of {block}")]
     TensorBlocks {
         /// Its name.

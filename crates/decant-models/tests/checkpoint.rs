@@ -109,7 +109,7 @@ fn gguf_features_that_the_engine_lacks_are_named() {
 fn gguf_tensors_keep_rows_formats_and_bytes() {
     let file = llama()
         .tensor("q", &[32, 2], TensorType::Q8_0, (0..68).collect())
-        .tensor("k", &[256], TensorType(12), vec![0; 144])
+        .tensor("k", &[256], TensorType::named("IQ4_XS").unwrap(), vec![0; 136])
         .tensor("cube", &[1, 1, 2], TensorType::F32, vec![0; 8]);
     let storage = Storage::new(file.bytes());
     let tensors = GgufTensors::new(&Gguf::parse(storage.bytes()).unwrap(), &storage);
@@ -117,7 +117,8 @@ fn gguf_tensors_keep_rows_formats_and_bytes() {
     assert_eq!((q.format(), q.shape()), (Format::Q8_0, Shape { rows: 2, cols: 32 }));
     assert_eq!(q.bytes(), (0..68).collect::<Vec<u8>>());
     let format = tensors.tensor("k").unwrap_err();
-    assert_eq!(format.to_string(), "tensor `k` is stored as Q4_K; known are F32, F16, BF16 and Q8_0");
+    let known = "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K";
+    assert_eq!(format.to_string(), format!("tensor `k` is stored as IQ4_XS; known are {known}"));
     assert!(matches!(tensors.tensor("cube"), Err(LoadError::TensorRank { rank: 3, .. })));
     assert!(matches!(tensors.tensor("none"), Err(LoadError::MissingTensor { .. })));
 }

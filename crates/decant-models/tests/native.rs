@@ -43,24 +43,28 @@ fn models() -> Vec<ModelConfig> {
 
 #[test]
 fn logits_are_those_of_the_definition() {
-    for (seed, config) in models().into_iter().enumerate() {
-        for format in Format::ALL {
+    for format in Format::ALL {
+        let (mut same, mut all) = (0, 0);
+        for (seed, config) in models().into_iter().enumerate() {
             let model = RandomModel::new(config.clone(), format, seed as u64);
             let tokens = tokens(70, config.vocab);
             let expected = reference::logits(&model, &tokens);
             let engine = model.load(best());
             let rows = engine.feed(&mut engine.empty(), &tokens, Want::All).unwrap();
-            // Where rounding decides, the two quantise an activation to neighbouring integers.
-            let tolerance = if format == Format::Q8_0 { 0.02 } else { 1e-5 };
+            // Now and then rounding decides, and the two quantise an activation to neighbouring integers; whatever depends
+            // on it is then off by what quantising costs.
+            let tolerance = if format.quantises().is_some() { 0.1 } else { 1e-5 };
             for (position, (got, expected)) in rows.iter().zip(&expected).enumerate() {
                 let largest = expected.iter().fold(0f64, |largest, x| largest.max(x.abs()));
                 assert!(largest > 1.0, "rows that say something");
                 for (got, expected) in got.iter().zip(expected) {
                     let error = (f64::from(*got) - expected).abs() / largest;
                     assert!(error < tolerance, "{config:?} {format:?} at {position}: {got} for {expected}");
+                    (same, all) = (same + usize::from(error < 1e-5), all + 1);
                 }
             }
         }
+        assert!(2 * same > all, "{format:?}: most logits are those of the definition: {same} of {all}");
     }
 }
 
@@ -140,11 +144,15 @@ mod any_schedule {
         others: Vec<NativeModel>,
     }
 
+    const FORMATS: usize = Format::ALL.len();
+    const KINDS: usize = ARCHITECTURES.len() * FORMATS;
+
     /// Engines for every architecture and format, each loaded once.
     fn engines(index: usize) -> &'static Engines {
-        static ENGINES: [OnceLock<Engines>; 12] = [const { OnceLock::new() }; 12];
+        static ENGINES: [OnceLock<Engines>; KINDS] = [const { OnceLock::new() }; KINDS];
         ENGINES[index].get_or_init(|| {
-            let model = RandomModel::new(small(ARCHITECTURES[index / 4]), Format::ALL[index % 4], index as u64);
+            let model =
+                RandomModel::new(small(ARCHITECTURES[index / FORMATS]), Format::ALL[index % FORMATS], index as u64);
             let all = [1, 2].into_iter().flat_map(|threads| IsaName::ALL.map(|isa| options(threads, isa)));
             let mut engines = all.flatten().map(|options| model.load(options));
             Engines { plain: engines.next().unwrap(), others: engines.collect() }
@@ -161,7 +169,7 @@ mod any_schedule {
         #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
         #[test]
         fn gives_the_bits_of_one_by_one(
-            kind in 0..12usize,
+            kind in 0..KINDS,
             other in any::<Index>(),
             events in proptest::collection::vec(event(), 1..8),
             seed in any::<u32>(),

@@ -14,13 +14,6 @@ impl Avx512 {
         // SAFETY: reached only with AVX-512 (see the trait).
         unsafe { (_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0)) }
     }
-
-    /// The inverse of `halves`.
-    #[inline(always)]
-    pub(crate) fn from_halves(low: __m256, high: __m256) -> Self {
-        // SAFETY: reached only with AVX-512 (see the trait).
-        unsafe { Avx512(_mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high)) }
-    }
 }
 
 /// The fixed tree of `Lanes::sum`: `$wide` on eight lanes, then `$narrow` on four, two, one.

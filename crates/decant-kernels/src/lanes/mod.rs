@@ -192,7 +192,7 @@ macro_rules! dispatch {
             $body::<$crate::lanes::Avx2$(, $plan)?>($($arg),*)
         }
         #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,popcnt")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c,popcnt")]
         fn avx512$(<const $plan: u8>)?($($arg: $ty),*) $(-> $ret)? {
             $body::<$crate::lanes::Avx512$(, $plan)?>($($arg),*)
         }

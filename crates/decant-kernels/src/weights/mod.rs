@@ -4,12 +4,17 @@
 //! product with one order of operations, whatever the tier, the number of activation rows and the split of the output
 //! between threads; so its bits depend on its inputs alone.
 
+// Loops over arrays of lanes count: closures would be compiled without their tier's instructions.
+#![allow(clippy::needless_range_loop)]
+
 mod activations;
+mod blocks;
 mod columns;
+mod floats;
 mod format;
 mod lanes;
 mod multiply;
-mod steps;
+mod superblocks;
 #[cfg(test)]
 mod tests;
 

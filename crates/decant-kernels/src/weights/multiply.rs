@@ -1,85 +1,150 @@
 //! The matrix product: one loop for every format, cut into tiles that share what they load.
 
+use std::ops::Range;
+
 use super::activations::Activations;
+use super::blocks::{InPairs, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, part};
 use super::columns::ColumnsMut;
+use super::floats::{BF16, F16, F32};
 use super::format::{Format, Weights};
-use super::lanes::WeightLanes;
-use super::steps::{BF16, F16, F32, Q8_0, Step};
-use crate::Isa;
+use super::lanes::{Tile, WeightLanes};
+use super::superblocks::{InSuperblocks, Q2K, Q3K, Q4K, Q5K, Q6K};
 use crate::lanes::dispatch;
 
 /// How many bytes ahead weights are called into the cache: a quarter less time on a model that the cache just misses.
 const AHEAD: usize = 3 << 10;
+
+/// How many rows of weights meet a tile of activations before the next tile comes: few enough to stay in the first cache.
+const BAND: usize = 8;
+
+/// One format's step along a row of weights, `B` bytes wide: the only code that differs between formats.
+pub(super) trait Step<L: WeightLanes, const B: usize> {
+    /// The activations that meet a step's weights.
+    type Input;
+
+    /// Adds a step's products with each of `x` to the lanes of its sum.
+    fn add<const M: usize>(bytes: &[u8; B], x: [&Self::Input; M], sums: &mut [L; M]);
+}
 
 /// out\[m\]\[r\] = the dot product of row r of `weights` with row m of `x`.
 ///
 /// One output's bits depend on these two rows alone: not on the tier, nor on the other rows of either.
 ///
 /// # Panics
-/// If the shapes do not fit, or `x` was not quantised for a format that wants it.
-pub fn multiply(isa: Isa, weights: Weights<'_>, x: &Activations, out: ColumnsMut<'_>) {
+/// If the shapes do not fit, or `x` was not made for the format.
+pub fn multiply(weights: Weights<'_>, x: &Activations, out: ColumnsMut<'_>) {
     assert_eq!(weights.cols(), x.cols(), "weights and activations have rows of one length");
     assert_eq!((x.rows(), weights.rows()), (out.rows(), out.cols()), "the output has room for every product");
-    dispatch!(isa => by_format(weights: Weights<'_>, x: &Activations, out: ColumnsMut<'_>));
+    dispatch!(x.isa() => by_format(weights: Weights<'_>, x: &Activations, out: ColumnsMut<'_>));
 }
 
 #[inline(always)]
 fn by_format<L: WeightLanes>(weights: Weights<'_>, x: &Activations, out: ColumnsMut<'_>) {
     match weights.format {
-        Format::F32 => tiles::<L, F32, 64>(weights, x.floats(), out),
-        Format::F16 => tiles::<L, F16, 32>(weights, x.floats(), out),
-        Format::BF16 => tiles::<L, BF16, 32>(weights, x.floats(), out),
-        Format::Q8_0 => tiles::<L, Q8_0, 68>(weights, x.pairs(), out),
+        Format::F32 => bands::<L, F32, 64>(weights, x.floats(), out),
+        Format::F16 => bands::<L, F16, 32>(weights, x.floats(), out),
+        Format::BF16 => bands::<L, BF16, 32>(weights, x.floats(), out),
+        Format::Q8_0 => bands::<L, InPairs<Q8_0, 34>, 68>(weights, x.pairs(), out),
+        Format::Q4_0 => bands::<L, InPairs<Q4_0, 18>, 36>(weights, x.pairs(), out),
+        Format::Q4_1 => bands::<L, InPairs<Q4_1, 20>, 40>(weights, x.pairs(), out),
+        Format::Q5_0 => bands::<L, InPairs<Q5_0, 22>, 44>(weights, x.pairs(), out),
+        Format::Q5_1 => bands::<L, InPairs<Q5_1, 24>, 48>(weights, x.pairs(), out),
+        Format::Q2_K => bands::<L, InSuperblocks<Q2K>, 84>(weights, x.supers(), out),
+        Format::Q3_K => bands::<L, InSuperblocks<Q3K>, 110>(weights, x.supers(), out),
+        Format::Q4_K => bands::<L, InSuperblocks<Q4K>, 144>(weights, x.supers(), out),
+        Format::Q5_K => bands::<L, InSuperblocks<Q5K>, 176>(weights, x.supers(), out),
+        Format::Q6_K => bands::<L, InSuperblocks<Q6K>, 210>(weights, x.supers(), out),
     }
 }
 
-/// Goes over the weights once, and for each row of them over all rows of `x`, up to four together.
+/// Goes over the weights once, band by band, and for each band over all rows of `x`.
 #[inline(always)]
-fn tiles<L: WeightLanes, F: Step<L, B>, const B: usize>(weights: Weights<'_>, x: &[F::Input], mut out: ColumnsMut<'_>) {
-    for row in 0..weights.rows() {
+fn bands<L: WeightLanes, F: Step<L, B>, const B: usize>(weights: Weights<'_>, x: &[F::Input], mut out: ColumnsMut<'_>) {
+    for first_row in (0..weights.rows()).step_by(BAND) {
+        let rows = first_row..(first_row + BAND).min(weights.rows());
         let mut first = 0;
         while first < out.rows() {
-            first += match out.rows() - first {
-                1 => tile::<L, F, B, 1>(weights, row, x, first, &mut out),
-                2 | 3 => tile::<L, F, B, 2>(weights, row, x, first, &mut out),
-                _ => tile::<L, F, B, 4>(weights, row, x, first, &mut out),
+            let left = out.rows() - first;
+            let mut band = Band { weights, rows: rows.clone(), x, first, out: &mut out };
+            first += match (left, L::TILE) {
+                (1, _) => band.tiles::<L, F, B, 2, 1>(),
+                (2, _) => band.tiles::<L, F, B, 2, 2>(),
+                (_, Tile::OneByFour) => band.tiles::<L, F, B, 1, 4>(),
+                (_, Tile::TwoByFour) => band.tiles::<L, F, B, 2, 4>(),
             };
         }
     }
 }
 
-/// The products of one row of the weights with `M` rows of activations from `first` on. Returns `M`.
-#[inline(always)]
-fn tile<L: WeightLanes, F: Step<L, B>, const B: usize, const M: usize>(
-    weights: Weights<'_>,
-    row: usize,
-    x: &[F::Input],
+/// Some rows of the weights, and the tile of activations that they meet.
+struct Band<'a, 'o, I> {
+    weights: Weights<'a>,
+    rows: Range<usize>,
+    x: &'a [I],
+    /// The tile's first row.
     first: usize,
-    out: &mut ColumnsMut<'_>,
-) -> usize {
-    let (whole, rest) = weights.row(row).as_chunks::<B>();
-    let steps = weights.row_bytes.div_ceil(B);
-    let x: [&[F::Input]; M] = std::array::from_fn(|m| &x[(first + m) * steps..][..steps]);
-    let x_whole = x.map(|x| &x[..whole.len()]);
-    let mut sums = [L::splat(0.0); M];
-    for (step, bytes) in whole.iter().enumerate() {
-        L::prefetch(bytes.as_ptr().wrapping_add(AHEAD));
-        let weights = F::weights(bytes);
+    out: &'a mut ColumnsMut<'o>,
+}
+
+impl<I> Band<'_, '_, I> {
+    /// The products of all rows of the band with up to `M` rows of activations, `R` by `M` at a time. Where fewer are left,
+    /// the last one stands in for those that lack. Returns `M`.
+    #[inline(always)]
+    fn tiles<L: WeightLanes, F: Step<L, B, Input = I>, const B: usize, const R: usize, const M: usize>(
+        &mut self,
+    ) -> usize {
+        let steps = self.weights.row_bytes.div_ceil(B);
+        let mut x = [self.x; M];
         for m in 0..M {
-            sums[m] = F::accumulate(weights, &x_whole[m][step], sums[m]);
+            let row = (self.first + m).min(self.out.rows() - 1);
+            x[m] = &self.x[row * steps..][..steps];
+        }
+        for row in self.rows.clone().step_by(R) {
+            let mut w = [self.weights.row(row); R];
+            for r in 1..R {
+                w[r] = self.weights.row((row + r).min(self.rows.end - 1));
+            }
+            let sums = tile::<L, F, B, R, M>(w, x);
+            for r in 0..R.min(self.rows.end - row) {
+                for m in 0..M.min(self.out.rows() - self.first) {
+                    self.out.set(self.first + m, row + r, sums[r][m].sum());
+                }
+            }
+        }
+        M
+    }
+}
+
+/// The sums, by lane, of the products of `R` rows of weights with `M` of activations.
+#[inline(always)]
+fn tile<L: WeightLanes, F: Step<L, B>, const B: usize, const R: usize, const M: usize>(
+    w: [&[u8]; R],
+    x: [&[F::Input]; M],
+) -> [[L; M]; R] {
+    let mut sums = [[L::splat(0.0); M]; R];
+    let whole = w[0].len() / B;
+    for step in 0..whole {
+        let mut inputs = [&x[0][step]; M];
+        for m in 1..M {
+            inputs[m] = &x[m][step];
+        }
+        for r in 0..R {
+            let bytes = part::<B>(w[r], step * B);
+            L::prefetch(bytes.as_ptr().wrapping_add(AHEAD));
+            F::add(bytes, inputs, &mut sums[r]);
         }
     }
-    if !rest.is_empty() {
+    if whole * B < w[0].len() {
         // The last step, filled up with zeros: adding +0 changes no sum, for a sum that starts at +0 is never -0.
-        let mut last = [0; B];
-        last[..rest.len()].copy_from_slice(rest);
-        let weights = F::weights(&last);
-        for m in 0..M {
-            sums[m] = F::accumulate(weights, &x[m][whole.len()], sums[m]);
+        let mut inputs = [&x[0][whole]; M];
+        for m in 1..M {
+            inputs[m] = &x[m][whole];
+        }
+        for r in 0..R {
+            let mut last = [0; B];
+            last[..w[r].len() - whole * B].copy_from_slice(&w[r][whole * B..]);
+            F::add(&last, inputs, &mut sums[r]);
         }
     }
-    for (m, sum) in sums.into_iter().enumerate() {
-        out.set(first + m, row, sum.sum());
-    }
-    M
+    sums
 }

@@ -176,12 +176,14 @@ impl GgufTensors {
 impl TensorSource for GgufTensors {
     fn tensor(&self, name: &str) -> Result<Tensor, LoadError> {
         let entry = self.tensors.get(name).ok_or_else(|| LoadError::MissingTensor { name: name.to_owned() })?;
-        let format = match entry.tensor_type {
-            TensorType::F32 => Format::F32,
-            TensorType::F16 => Format::F16,
-            TensorType::BF16 => Format::BF16,
-            TensorType::Q8_0 => Format::Q8_0,
-            other => return Err(LoadError::TensorFormat { name: name.to_owned(), format: other.to_string() }),
+        let known = Format::ALL.into_iter().find(|format| Some(format.name()) == entry.tensor_type.name());
+        let Some(format) = known else {
+            let known = Format::ALL.map(Format::name).to_vec();
+            return Err(LoadError::TensorFormat {
+                name: name.to_owned(),
+                format: entry.tensor_type.to_string(),
+                known,
+            });
         };
         Tensor::new(name, format, shape(name, &entry.dimensions)?, &self.storage, entry.offset)
     }

@@ -170,7 +170,10 @@ impl TensorSource for Shards {
             Dtype::F32 => Format::F32,
             Dtype::F16 => Format::F16,
             Dtype::BF16 => Format::BF16,
-            other => return Err(LoadError::TensorFormat { name: name.to_owned(), format: format!("{other:?}") }),
+            other => {
+                let known = [Format::F32, Format::F16, Format::BF16].map(Format::name).to_vec();
+                return Err(LoadError::TensorFormat { name: name.to_owned(), format: format!("{other:?}"), known });
+            }
         };
         Tensor::new(name, format, shape(name, &info.shape)?, &self.files[*file].storage, *offset)
     }

@@ -63,6 +63,16 @@ impl TensorType {
         self.row().map(|&(.., numbers, bytes)| (numbers, bytes))
     }
 
+    /// ggml's name for it, if the type is known.
+    pub fn name(self) -> Option<&'static str> {
+        self.row().map(|row| row.1)
+    }
+
+    /// The type that ggml gives this name.
+    pub fn named(name: &str) -> Option<Self> {
+        TYPES.iter().find(|row| row.1 == name).map(|row| TensorType(row.0))
+    }
+
     fn row(self) -> Option<&'static (u32, &'static str, u64, u64)> {
         TYPES.iter().find(|row| row.0 == self.0)
     }
@@ -74,8 +84,8 @@ impl TensorType {
 
 impl fmt::Display for TensorType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.row() {
-            Some((_, name, ..)) => f.write_str(name),
+        match self.name() {
+            Some(name) => f.write_str(name),
             None => write!(f, "number {}", self.0),
         }
     }

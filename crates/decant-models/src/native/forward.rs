@@ -172,8 +172,7 @@ fn linear<const N: usize>(
     cols: usize,
     mut layers: [(&Linear, &mut Vec<f32>); N],
 ) {
-    let quantised = layers.iter().any(|(layer, _)| layer.weight.format().wants_quantised());
-    input.set(model.team.isa, rows, cols, quantised);
+    input.set(model.team.isa, rows, cols, layers.iter().map(|(layer, _)| layer.weight.format()));
     let products = layers.each_mut().map(|(layer, out)| {
         let outputs = layer.weight.shape().rows;
         out.resize(input.rows() * outputs, 0.0);

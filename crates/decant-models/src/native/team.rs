@@ -39,7 +39,7 @@ impl Team {
         let row_work = x.rows() * x.cols();
         let total: usize = products.iter().map(|(weights, _)| weights.rows() * row_work).sum();
         let Some((pool, tasks)) = self.shared(total) else {
-            return products.into_iter().for_each(|(weights, out)| multiply(self.isa, weights, x, out));
+            return products.into_iter().for_each(|(weights, out)| multiply(weights, x, out));
         };
         let rows = (total / tasks).div_ceil(row_work);
         let mut pieces = Vec::with_capacity(tasks + N);
@@ -52,7 +52,7 @@ impl Team {
             }
             pieces.push((weights, out));
         }
-        pool.install(|| pieces.into_par_iter().for_each(|(weights, out)| multiply(self.isa, weights, x, out)));
+        pool.install(|| pieces.into_par_iter().for_each(|(weights, out)| multiply(weights, x, out)));
     }
 
     /// Calls `f(index, piece, scratch)` for every piece of `len` numbers of `out`; `work` is that of all.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use decant_kernels::weights::Weights;
 use decant_models::LoadError;
 use decant_models::checkpoint::{ConfigJson, GgufTensors, Shards, gguf_config};
 use decant_models::gguf::{Gguf, TensorType};
@@ -56,6 +57,14 @@ pub fn small(architecture: Architecture) -> ModelConfig {
     }
 }
 
+/// The same with rows of whole blocks of the format.
+fn fitting(config: ModelConfig, format: Format) -> ModelConfig {
+    match format.block() {
+        256 => ModelConfig { dim: 256, hidden: 512, head_dim: 256 >> config.heads.trailing_zeros(), ..config },
+        _ => config,
+    }
+}
+
 /// Llama 3's scaling, with a ramp that lies among the frequencies of a small head.
 pub fn llama3() -> RopeScaling {
     RopeScaling::Llama3 { factor: 8.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_context: 64 }
@@ -76,6 +85,7 @@ impl Random {
 impl RandomModel {
     /// `config` is in Hugging Face's convention; matrices are stored in `format`, vectors as F32.
     pub fn new(config: ModelConfig, format: Format, seed: u64) -> Self {
+        let config = fitting(config, format);
         let c = &config;
         let (queries, kv) = (c.heads * c.head_dim, c.kv_heads * c.head_dim);
         let mut shapes = vec![(Part::Embedding, 0, c.vocab, c.dim), (Part::OutputNorm, 0, 1, c.dim)];
@@ -169,13 +179,7 @@ impl RandomModel {
             let bytes = heads.map_or(entry.bytes.clone(), |heads| in_pairs(&entry.bytes, heads, c.head_dim));
             let Shape { rows, cols } = entry.shape;
             let dimensions = if rows == 1 { vec![cols as u64] } else { vec![cols as u64, rows as u64] };
-            let tensor_type = match entry.format {
-                Format::F32 => TensorType::F32,
-                Format::F16 => TensorType::F16,
-                Format::BF16 => TensorType::BF16,
-                Format::Q8_0 => TensorType::Q8_0,
-                other => panic!("{other:?} is not written"),
-            };
+            let tensor_type = TensorType::named(entry.format.name()).expect("ggml has every format");
             file = file.tensor(&Naming::Gguf.name(entry.part, entry.layer), &dimensions, tensor_type, bytes);
         }
         file
@@ -256,21 +260,39 @@ fn encode(format: Format, numbers: &[f32]) -> (Vec<u8>, Vec<f32>) {
             let halves = numbers.iter().map(|x| bf16::from_f32(*x));
             (halves.clone().flat_map(bf16::to_le_bytes).collect(), halves.map(bf16::to_f32).collect())
         }
-        _ => {
-            let (mut bytes, mut rounded) = (Vec::new(), Vec::new());
-            for block in numbers.chunks_exact(32) {
-                let largest = block.iter().fold(0f32, |largest, x| largest.max(x.abs()));
-                let scale = f16::from_f32(largest / 127.0);
-                bytes.extend(scale.to_le_bytes());
-                for x in block {
-                    let value = (x / scale.to_f32()).round() as i8;
-                    bytes.push(value as u8);
-                    rounded.push(f32::from(value) * scale.to_f32());
-                }
-            }
-            (bytes, rounded)
-        }
+        _ => blocks(format, numbers),
     }
+}
+
+/// Blocks of random bytes, drawn from the numbers and about as large as they are; and what they stand for.
+fn blocks(format: Format, numbers: &[f32]) -> (Vec<u8>, Vec<f32>) {
+    // Where in a block its f16 scales stand, and how large they are to each other: so that the mean is about 0.
+    let scales: &[(usize, f32)] = match format {
+        Format::Q4_1 => &[(0, 1.0), (2, -7.5)],
+        Format::Q5_1 => &[(0, 1.0), (2, -15.5)],
+        Format::Q2_K => &[(80, 1.0), (82, 1.5)],
+        Format::Q3_K => &[(108, 1.0)],
+        Format::Q4_K => &[(0, 1.0), (2, 7.5)],
+        Format::Q5_K => &[(0, 1.0), (2, 15.5)],
+        Format::Q6_K => &[(208, 1.0)],
+        _ => &[(0, 1.0)],
+    };
+    let len = numbers.len() / format.block() * format.block_bytes();
+    let mut bytes: Vec<u8> = numbers.iter().cycle().take(len).map(|x| (x.to_bits() >> 6) as u8).collect();
+    let mut scaled = |factor: f32| {
+        for block in bytes.chunks_exact_mut(format.block_bytes()) {
+            for (at, ratio) in scales {
+                block[*at..][..2].copy_from_slice(&f16::from_f32(ratio * factor).to_le_bytes());
+            }
+        }
+        let mut stands_for = vec![0.0; numbers.len()];
+        Weights::new(format, numbers.len(), &bytes).dequantise(0, &mut stands_for);
+        stands_for
+    };
+    let size = |numbers: &[f32]| numbers.iter().map(|x| x * x).sum::<f32>().sqrt();
+    let factor = size(numbers) / size(&scaled(1.0));
+    let stands_for = scaled(factor);
+    (bytes, stands_for)
 }
 
 /// Permutes the rows of each head from halves to pairs: row s·d/2 + j goes to 2j + s.

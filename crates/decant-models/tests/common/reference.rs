@@ -1,6 +1,6 @@
 //! The forward pass written plainly in f64, straight from the definitions: no cache, no batch, no tricks.
 
-use decant_models::weights::{Format, ModelConfig, Part, RopeScaling};
+use decant_models::weights::{ModelConfig, Part, RopeScaling};
 
 use super::random_model::RandomModel;
 
@@ -102,9 +102,12 @@ fn rms_norm(x: &[f64], weight: &[f32], c: &ModelConfig) -> Vec<f64> {
     x.iter().zip(weight).map(|(x, weight)| x * scale * f64::from(*weight)).collect()
 }
 
-/// Weights times x; for Q8_0 x is quantised first, as the engine documents it.
+/// Weights times x; for formats of blocks x is quantised first, as the engine documents it.
 fn linear(model: &RandomModel, part: Part, layer: usize, x: &[f64]) -> Vec<f64> {
-    let x = if model.format == Format::Q8_0 { x.chunks(32).flat_map(quantised).collect() } else { x.to_vec() };
+    let x = match model.format.quantises() {
+        Some(block) => x.chunks(block).flat_map(quantised).collect(),
+        None => x.to_vec(),
+    };
     model.numbers(part, layer).chunks(x.len()).map(|row| dot(&wide(row), &x)).collect()
 }
 
