@@ -10,6 +10,7 @@ mod floor;
 mod isa;
 mod lanes;
 pub mod rows;
+mod team;
 #[cfg(test)]
 mod testing;
 pub mod vectors;
@@ -17,3 +18,4 @@ pub mod weights;
 
 pub use floor::{Floor, floor};
 pub use isa::{Isa, IsaName};
+pub use team::Team;

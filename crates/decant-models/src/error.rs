@@ -139,7 +139,7 @@ pub enum LoadError {
         /// How many were asked for.
         threads: usize,
         /// What went wrong.
-        source: rayon::ThreadPoolBuildError,
+        source: std::io::Error,
     },
 }
 

@@ -1,6 +1,7 @@
 //! A matrix to be filled, that can be cut between columns.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// A mutable matrix [rows, cols] of f32, row-major, that can be cut between columns: so threads fill their shares of
 /// every row side by side.
@@ -15,6 +16,8 @@ pub struct ColumnsMut<'a> {
 
 // SAFETY: as `&mut [f32]`, of whose elements this holds a part that no other value holds.
 unsafe impl Send for ColumnsMut<'_> {}
+// SAFETY: shared, it can only be asked for its shape, and for parts, whose safety is the asker's promise.
+unsafe impl Sync for ColumnsMut<'_> {}
 
 impl<'a> ColumnsMut<'a> {
     /// The whole matrix.
@@ -37,15 +40,17 @@ impl<'a> ColumnsMut<'a> {
         self.cols
     }
 
-    /// Columns `0..at` and the rest.
+    /// Some of the columns.
+    ///
+    /// # Safety
+    /// As long as the result lives, nothing else reads or writes these columns.
     ///
     /// # Panics
-    /// If there are not that many columns.
-    pub fn split_at(self, at: usize) -> (Self, Self) {
-        assert!(at <= self.cols, "cannot cut {} columns at {at}", self.cols);
-        // `wrapping_add`: with no rows, or `at` the end of the last one, this may point past the matrix, to no element.
-        let right = ColumnsMut { first: self.first.wrapping_add(at), cols: self.cols - at, ..self };
-        (ColumnsMut { cols: at, ..self }, right)
+    /// If there are no such columns.
+    pub(super) unsafe fn part(&self, columns: Range<usize>) -> ColumnsMut<'_> {
+        assert!(columns.start <= columns.end && columns.end <= self.cols, "cannot cut {columns:?} of {}", self.cols);
+        // `wrapping_add`: with no rows this may point past the matrix, to no element.
+        ColumnsMut { first: self.first.wrapping_add(columns.start), cols: columns.len(), ..*self }
     }
 
     /// Writes one element.

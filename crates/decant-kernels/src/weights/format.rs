@@ -1,5 +1,7 @@
 //! How weights are stored, and a matrix of them.
 
+use std::ops::Range;
+
 use half::{bf16, f16};
 
 use super::blocks::{self, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
@@ -136,13 +138,9 @@ impl<'a> Weights<'a> {
         self.cols
     }
 
-    /// Rows `0..at` and the rest.
-    ///
-    /// # Panics
-    /// If there are not that many rows.
-    pub fn split_at(self, at: usize) -> (Self, Self) {
-        let (head, tail) = self.bytes.split_at(at * self.row_bytes);
-        (Weights { bytes: head, ..self }, Weights { bytes: tail, ..self })
+    /// Some of the rows.
+    pub(super) fn part(self, rows: Range<usize>) -> Self {
+        Weights { bytes: &self.bytes[rows.start * self.row_bytes..rows.end * self.row_bytes], ..self }
     }
 
     /// The bytes of one row.

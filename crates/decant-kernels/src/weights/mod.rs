@@ -22,4 +22,4 @@ pub use activations::Activations;
 pub use columns::ColumnsMut;
 pub use format::{Format, Weights};
 pub(crate) use lanes::WeightLanes;
-pub use multiply::multiply;
+pub use multiply::{Product, multiply};

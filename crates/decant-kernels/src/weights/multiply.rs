@@ -9,6 +9,7 @@ use super::floats::{BF16, F16, F32};
 use super::format::{Format, Weights};
 use super::lanes::{Tile, WeightLanes};
 use super::superblocks::{InSuperblocks, Q2K, Q3K, Q4K, Q5K, Q6K};
+use crate::Team;
 use crate::lanes::dispatch;
 
 /// How many bytes ahead weights are called into the cache: a quarter less time on a model that the cache just misses.
@@ -16,6 +17,12 @@ const AHEAD: usize = 3 << 10;
 
 /// How many rows of weights meet a tile of activations before the next tile comes: few enough to stay in the first cache.
 const BAND: usize = 8;
+
+/// Multiply-adds below which a piece of work is not shared: some microseconds.
+const GRAIN: usize = 1 << 16;
+
+/// How many pieces a thread has on average: enough to wait little for the slowest, few enough to read on and on.
+const PIECES: usize = 8;
 
 /// One format's step along a row of weights, `B` bytes wide: the only code that differs between formats.
 pub(super) trait Step<L: WeightLanes, const B: usize> {
@@ -26,15 +33,40 @@ pub(super) trait Step<L: WeightLanes, const B: usize> {
     fn add<const M: usize>(bytes: &[u8; B], x: [&Self::Input; M], sums: &mut [L; M]);
 }
 
-/// out\[m\]\[r\] = the dot product of row r of `weights` with row m of `x`.
+/// One matrix of weights, and where its products go: [rows of the activations, rows of the weights].
+pub type Product<'a> = (Weights<'a>, ColumnsMut<'a>);
+
+/// For each product: out\[m\]\[r\] = the dot product of row r of its weights with row m of `x`.
 ///
-/// One output's bits depend on these two rows alone: not on the tier, nor on the other rows of either.
+/// One output's bits depend on these two rows alone: not on the tier, nor on the other rows of either, nor on the team.
 ///
 /// # Panics
 /// If the shapes do not fit, or `x` was not made for the format.
-pub fn multiply(weights: Weights<'_>, x: &Activations, out: ColumnsMut<'_>) {
-    assert_eq!(weights.cols(), x.cols(), "weights and activations have rows of one length");
-    assert_eq!((x.rows(), weights.rows()), (out.rows(), out.cols()), "the output has room for every product");
+pub fn multiply(team: &Team, x: &Activations, products: &mut [Product<'_>]) {
+    let products = &*products;
+    for (weights, out) in products {
+        assert_eq!(weights.cols(), x.cols(), "weights and activations have rows of one length");
+        assert_eq!((x.rows(), weights.rows()), (out.rows(), out.cols()), "the output has room for every product");
+    }
+    let rows: usize = products.iter().map(|(weights, _)| weights.rows()).sum();
+    let pieces = (rows * x.cols() * x.rows() / GRAIN).clamp(1, PIECES * team.threads());
+    let rows = rows.div_ceil(pieces).next_multiple_of(BAND);
+    let pieces = products.iter().map(|(weights, _)| weights.rows().div_ceil(rows)).sum();
+    team.share(pieces, &|piece, _| {
+        let mut first = piece * rows;
+        for (weights, out) in products {
+            if first < weights.rows() {
+                let some = first..(first + rows).min(weights.rows());
+                // SAFETY: pieces are disjoint, each is done once, and `products` is borrowed for us alone until all are.
+                let out = unsafe { out.part(some.clone()) };
+                return part_of_product(weights.part(some), x, out);
+            }
+            first -= weights.rows().next_multiple_of(rows);
+        }
+    });
+}
+
+fn part_of_product(weights: Weights<'_>, x: &Activations, out: ColumnsMut<'_>) {
     dispatch!(x.isa() => by_format(weights: Weights<'_>, x: &Activations, out: ColumnsMut<'_>));
 }
 

@@ -1,10 +1,12 @@
 //! Every tier against the scalar one bit for bit, tiles against single products, and all of them against plain f64.
 
+use std::num::NonZeroUsize;
+
 use half::{bf16, f16};
 
 use super::*;
-use crate::Isa;
 use crate::testing::{Numbers, other_tiers, scalar};
+use crate::{Isa, Team};
 
 /// A matrix in some format: its bytes, and the numbers they stand for.
 struct Matrix {
@@ -57,7 +59,7 @@ impl Matrix {
         let mut activations = Activations::default();
         activations.set(isa, x, self.cols, [self.format]);
         let mut out = vec![f32::NAN; x.len() / self.cols * self.weights().rows()];
-        multiply(self.weights(), &activations, ColumnsMut::new(&mut out, self.weights().rows()));
+        multiply(&alone(), &activations, &mut [(self.weights(), ColumnsMut::new(&mut out, self.weights().rows()))]);
         out
     }
 }
@@ -79,6 +81,10 @@ fn matrices() -> Vec<Matrix> {
         }
     }
     matrices
+}
+
+fn alone() -> Team {
+    Team::new(NonZeroUsize::MIN).unwrap()
 }
 
 fn bits(numbers: &[f32]) -> Vec<u32> {
@@ -106,20 +112,21 @@ fn tiers_and_tiles_agree_bit_for_bit() {
 fn a_share_of_the_output_has_the_bits_of_the_whole() {
     let mut numbers = Numbers(3);
     for format in Format::ALL {
-        let matrix = Matrix::random(&mut numbers, format, 23, 256, 1.0);
+        // Together enough work to be shared, in pieces that end anywhere.
+        let matrices = [203, 8, 1, 130].map(|rows| Matrix::random(&mut numbers, format, rows, 256, 1.0));
         let x: Vec<f32> = (0..5 * 256).map(|_| numbers.unit() - 0.5).collect();
+        let whole = matrices.each_ref().map(|matrix| bits(&matrix.product(Isa::best(), &x)));
         let mut activations = Activations::default();
         activations.set(Isa::best(), &x, 256, [format]);
-        let whole = matrix.product(Isa::best(), &x);
-        for at in [0, 1, 6, 22, 23] {
-            let mut out = vec![f32::NAN; whole.len()];
-            let (left, right) = ColumnsMut::new(&mut out, 23).split_at(at);
-            let (first, rest) = matrix.weights().split_at(at);
-            std::thread::scope(|scope| {
-                scope.spawn(|| multiply(first, &activations, left));
-                multiply(rest, &activations, right);
-            });
-            assert_eq!(bits(&out), bits(&whole));
+        for threads in 1..5 {
+            let team = Team::new(NonZeroUsize::new(threads).unwrap()).unwrap();
+            let mut outs = matrices.each_ref().map(|matrix| vec![f32::NAN; 5 * matrix.weights().rows()]);
+            let products = matrices.iter().zip(&mut outs);
+            let mut products: Vec<Product<'_>> = products
+                .map(|(matrix, out)| (matrix.weights(), ColumnsMut::new(out, matrix.weights().rows())))
+                .collect();
+            multiply(&team, &activations, &mut products);
+            assert_eq!(outs.map(|out| bits(&out)), whole, "{format:?}, {threads} threads");
         }
     }
 }

@@ -173,12 +173,12 @@ fn linear<const N: usize>(
     mut layers: [(&Linear, &mut Vec<f32>); N],
 ) {
     input.set(model.team.isa, rows, cols, layers.iter().map(|(layer, _)| layer.weight.format()));
-    let products = layers.each_mut().map(|(layer, out)| {
+    let mut products = layers.each_mut().map(|(layer, out)| {
         let outputs = layer.weight.shape().rows;
         out.resize(input.rows() * outputs, 0.0);
         (layer.weight.weights(), ColumnsMut::new(out, outputs))
     });
-    model.team.multiply(input, products);
+    model.team.multiply(input, &mut products);
     for (layer, out) in layers {
         if let Some(bias) = &layer.bias {
             out.chunks_exact_mut(bias.len()).for_each(|row| add(row, bias));

@@ -131,8 +131,6 @@ impl LanguageModel for NativeModel {
     fn feed_all(&self, batch: &mut [Feed<'_, KvCache>]) -> Result<Vec<Rows>, ModelError> {
         let ModelConfig { vocab, context, .. } = self.config;
         batch.iter().try_for_each(|feed| feed.check(feed.cache.len(), vocab, context))?;
-        let tokens: usize = batch.iter().map(|feed| feed.tokens.len()).sum();
-        let gate_and_up = 2 * self.config.dim * self.config.hidden;
-        Ok(self.team.run(tokens * gate_and_up, || forward::feed_all(self, batch)))
+        Ok(forward::feed_all(self, batch))
     }
 }
