@@ -26,7 +26,7 @@ pub struct Global {
     /// Threads that the model's engine uses (default: all cores); never changes a result
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
-    /// Instruction set: auto, scalar or avx2; never changes a result
+    /// Instruction set: auto, scalar, neon, avx2 or avx512; never changes a result
     #[arg(long, global = true, value_name = "NAME", default_value = "auto", value_parser = isa, hide_default_value = true)]
     pub isa: Isa,
     /// No progress and no notes on stderr, only errors

@@ -12,7 +12,7 @@ pub fn run(session: &Session) -> Result<()> {
     let mut missing = Vec::new();
     let available = join(Isa::available().map(|isa| isa.name()));
     if Isa::best().name() == decant_sampling::IsaName::Scalar {
-        missing.push("vector instructions (AVX2 and FMA): the same results, several times slower".to_owned());
+        missing.push("vector instructions (AVX2 and FMA, or NEON): the same results, several times slower".to_owned());
     }
     let cores = std::thread::available_parallelism().map_or("unknown".to_owned(), |cores| cores.to_string());
     let mut out = io::stdout().lock();

@@ -9,6 +9,8 @@ use std::str::FromStr;
 pub enum IsaName {
     /// Plain Rust, on every machine.
     Scalar,
+    /// NEON (every little-endian aarch64).
+    Neon,
     /// AVX2 and FMA (x86-64 since about 2013).
     Avx2,
     /// AVX-512 F, BW, DQ, VL and VNNI (servers since 2019, Zen 4 and later).
@@ -16,12 +18,13 @@ pub enum IsaName {
 }
 
 impl IsaName {
-    /// All tiers, slowest first.
-    pub const ALL: [IsaName; 3] = [IsaName::Scalar, IsaName::Avx2, IsaName::Avx512];
+    /// All tiers; of those that one machine can have, slowest first.
+    pub const ALL: [IsaName; 4] = [IsaName::Scalar, IsaName::Neon, IsaName::Avx2, IsaName::Avx512];
 
     fn runs_here(self) -> bool {
         match self {
             IsaName::Scalar => true,
+            IsaName::Neon => cfg!(all(target_arch = "aarch64", target_endian = "little")),
             #[cfg(target_arch = "x86_64")]
             IsaName::Avx2 => {
                 is_x86_feature_detected!("avx2")
@@ -48,6 +51,7 @@ impl fmt::Display for IsaName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             IsaName::Scalar => "scalar",
+            IsaName::Neon => "neon",
             IsaName::Avx2 => "avx2",
             IsaName::Avx512 => "avx512",
         })
@@ -58,10 +62,11 @@ impl FromStr for IsaName {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        IsaName::ALL
-            .into_iter()
-            .find(|name| name.to_string() == s)
-            .ok_or_else(|| format!("unknown instruction set `{s}` (known: scalar, avx2, avx512)"))
+        let named = IsaName::ALL.into_iter().find(|name| name.to_string() == s);
+        named.ok_or_else(|| {
+            let known = IsaName::ALL.map(|name| name.to_string()).join(", ");
+            format!("unknown instruction set `{s}` (known: {known})")
+        })
     }
 }
 

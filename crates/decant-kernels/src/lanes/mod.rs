@@ -7,11 +7,20 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+#[macro_use]
+mod neon;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon_weights;
+#[cfg(test)]
+mod tests;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+pub(crate) use neon::Neon;
 
 /// How many lanes.
 pub(crate) const LANES: usize = 16;
@@ -32,9 +41,9 @@ pub(crate) unsafe trait Lanes: Copy {
     fn div(self, other: Self) -> Self;
     /// self * factor + term, rounded once.
     fn mul_add(self, factor: Self, term: Self) -> Self;
-    /// The larger of the two, lane by lane; neither is NaN.
+    /// The larger of the two, lane by lane, `other` where they are equal (so the sign of a zero is fixed); neither is NaN.
     fn max(self, other: Self) -> Self;
-    /// The smaller of the two, lane by lane; neither is NaN.
+    /// The smaller of the two, lane by lane, `other` where they are equal; neither is NaN.
     fn min(self, other: Self) -> Self;
     /// `self` where `key >= bound`, else +0.
     fn zero_unless_at_least(self, key: Self, bound: Self) -> Self;
@@ -55,9 +64,9 @@ pub(crate) unsafe trait Lanes: Copy {
     fn not_below(self, bound: Self) -> u16;
     /// The sum of all lanes, in one fixed tree: i with i+8, then i+4, i+2, i+1.
     fn sum(self) -> f32;
-    /// The largest lane; none is NaN.
+    /// The largest lane, by `max` in the tree of `sum`; none is NaN.
     fn largest(self) -> f32;
-    /// The smallest lane; none is NaN.
+    /// The smallest lane, by `min` in the tree of `sum`; none is NaN.
     fn least(self) -> f32;
     /// Calls what lies at an address into the cache; any address will do.
     fn prefetch<T>(from: *const T);
@@ -198,13 +207,14 @@ macro_rules! dispatch {
         }
         match $isa.name() {
             $crate::IsaName::Scalar => $body::<$crate::lanes::Scalar$(, $plan)?>($($arg),*),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            $crate::IsaName::Neon => $body::<$crate::lanes::Neon$(, $plan)?>($($arg),*),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an `Isa` of this name exists only where the processor has these features.
             $crate::IsaName::Avx2 => unsafe { avx2$(::<$plan>)?($($arg),*) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             $crate::IsaName::Avx512 => unsafe { avx512$(::<$plan>)?($($arg),*) },
-            #[cfg(not(target_arch = "x86_64"))]
             _ => unreachable!("no Isa of another name exists here"),
         }
     }};
