@@ -8,10 +8,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-#[macro_use]
 mod neon;
-#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-mod neon_weights;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +17,7 @@ pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-pub(crate) use neon::Neon;
+pub(crate) use neon::{Neon, each};
 
 /// How many lanes.
 pub(crate) const LANES: usize = 16;

@@ -17,6 +17,8 @@ macro_rules! each {
     };
 }
 
+pub(crate) use each;
+
 /// The fixed tree of `Lanes::sum`: `$op` on eight lanes, then on four, two, one.
 macro_rules! tree {
     ($op:ident($of:expr)) => {{

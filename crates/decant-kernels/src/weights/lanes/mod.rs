@@ -4,6 +4,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon;
 
 use half::{bf16, f16};
 
@@ -95,6 +97,8 @@ pub(crate) enum Tile {
     /// One row of weights by four of activations.
     OneByFour,
     /// Two by four.
+    // Only AVX-512 has the registers.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
     TwoByFour,
 }
 
