@@ -39,35 +39,98 @@ pub(crate) fn tanh_lanes<L: Lanes>(x: L) -> L {
     above.sub(magnitude.sub(above))
 }
 
-/// SwiGLU: gate\[i\] becomes silu(gate\[i\]) · up\[i\], with silu(x) = x / (1 + e^-x) (Shazeer 2020).
+/// c · tanh(x / c) in place of every x: logits that stay within ±c (Bello et al. 2016; Gemma 2).
+pub fn softcap(isa: Isa, x: &mut [f32], cap: f32) {
+    dispatch!(isa => capped(x: &mut [f32], cap: f32));
+}
+
+#[inline(always)]
+fn capped<L: Lanes>(x: &mut [f32], cap: f32) {
+    let cap = L::splat(cap);
+    let (sixteens, rest) = x.as_chunks_mut::<LANES>();
+    for sixteen in sixteens {
+        *sixteen = tanh_lanes(L::load(sixteen).div(cap)).mul(cap).store();
+    }
+    let mut last = [0.0; LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    rest.copy_from_slice(&tanh_lanes(L::load(&last).div(cap)).mul(cap).store()[..rest.len()]);
+}
+
+/// SwiGLU: gate\[i\] becomes silu(gate\[i\]) · up\[i\], with silu(x) = x · σ(x) and σ(z) = 1 / (1 + e^-z) (Shazeer 2020).
 ///
 /// # Panics
 /// If the lengths differ.
 pub fn swiglu(isa: Isa, gate: &mut [f32], up: &[f32]) {
     assert_eq!(gate.len(), up.len(), "one length");
-    dispatch!(isa => gated(gate: &mut [f32], up: &[f32]));
+    dispatch!(isa => gated_by_silu(gate: &mut [f32], up: &[f32]));
+}
+
+/// GeGLU: gate\[i\] becomes gelu(gate\[i\]) · up\[i\] (Shazeer 2020), with the tanh form of GELU (Hendrycks and Gimpel
+/// 2016): x / 2 · (1 + tanh u) = x · σ(2u), u = √(2/π) · (x + 0.044715 x³).
+///
+/// # Panics
+/// If the lengths differ.
+pub fn geglu(isa: Isa, gate: &mut [f32], up: &[f32]) {
+    assert_eq!(gate.len(), up.len(), "one length");
+    dispatch!(isa => gated_by_gelu(gate: &mut [f32], up: &[f32]));
 }
 
 #[inline(always)]
-fn gated<L: Lanes>(gate: &mut [f32], up: &[f32]) {
+fn gated_by_silu<L: Lanes>(gate: &mut [f32], up: &[f32]) {
+    gated::<L, Silu>(gate, up);
+}
+
+#[inline(always)]
+fn gated_by_gelu<L: Lanes>(gate: &mut [f32], up: &[f32]) {
+    gated::<L, Gelu>(gate, up);
+}
+
+/// An activation x · σ(z), by its z.
+trait Activation {
+    fn exponent<L: Lanes>(x: L) -> L;
+}
+
+struct Silu;
+
+impl Activation for Silu {
+    #[inline(always)]
+    fn exponent<L: Lanes>(x: L) -> L {
+        x
+    }
+}
+
+struct Gelu;
+
+impl Activation for Gelu {
+    #[inline(always)]
+    fn exponent<L: Lanes>(x: L) -> L {
+        const TWICE_ROOT: f32 = 1.595_769_1; // 2 √(2/π)
+        let cubic = x.mul(x).mul_add(L::splat(TWICE_ROOT * 0.044_715), L::splat(TWICE_ROOT));
+        x.mul(cubic)
+    }
+}
+
+#[inline(always)]
+fn gated<L: Lanes, A: Activation>(gate: &mut [f32], up: &[f32]) {
     let (gates, gates_rest) = gate.as_chunks_mut::<LANES>();
     let (ups, ups_rest) = up.as_chunks::<LANES>();
     for (gate, up) in gates.iter_mut().zip(ups) {
-        *gate = gated_lanes::<L>(gate, up);
+        *gate = gated_lanes::<L, A>(gate, up);
     }
     let (mut last, mut last_up) = ([0.0; LANES], [0.0; LANES]);
     last[..gates_rest.len()].copy_from_slice(gates_rest);
     last_up[..ups_rest.len()].copy_from_slice(ups_rest);
-    gates_rest.copy_from_slice(&gated_lanes::<L>(&last, &last_up)[..ups_rest.len()]);
+    gates_rest.copy_from_slice(&gated_lanes::<L, A>(&last, &last_up)[..ups_rest.len()]);
 }
 
 #[inline(always)]
-fn gated_lanes<L: Lanes>(gate: &[f32; LANES], up: &[f32; LANES]) -> [f32; LANES] {
-    // With e = e^-|x|, 1 / (1 + e^-x) is 1 / (1 + e) for x >= 0 and e / (1 + e) below: nothing can overflow.
+fn gated_lanes<L: Lanes, A: Activation>(gate: &[f32; LANES], up: &[f32; LANES]) -> [f32; LANES] {
+    // With e = e^-|z|, σ(z) is 1 / (1 + e) for z >= 0 and e / (1 + e) below: nothing can overflow.
     let (x, zero, one) = (L::load(gate), L::splat(0.0), L::splat(1.0));
-    let e = exp_lanes(x.max(zero.sub(x)).mul(L::splat(-1.0)));
-    let above = one.zero_unless_at_least(x, zero);
-    let below = e.sub(e.zero_unless_at_least(x, zero));
+    let z = A::exponent(x);
+    let e = exp_lanes(z.max(zero.sub(z)).mul(L::splat(-1.0)));
+    let above = one.zero_unless_at_least(z, zero);
+    let below = e.sub(e.zero_unless_at_least(z, zero));
     x.mul(above.add(below)).div(one.add(e)).mul(L::load(up)).store()
 }
 
@@ -100,23 +163,56 @@ mod tests {
         }
     }
 
+    fn silu(x: f64) -> f64 {
+        x / (1.0 + (-x).exp())
+    }
+
+    fn gelu(x: f64) -> f64 {
+        let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
+        x / 2.0 * (1.0 + u.tanh())
+    }
+
     #[test]
-    fn swiglu_is_its_definition_with_one_bit_pattern() {
-        for len in [1, 15, 16, 33, 1000] {
-            for magnitude in [1e-3, 10.0, 250.0] {
-                let (gate, up) = (random(len, magnitude), random(len, 2.0));
-                let gated = |isa| {
-                    let mut out = gate.clone();
-                    swiglu(isa, &mut out, &up);
-                    out
-                };
-                let got = gated(scalar());
-                assert!(other_tiers().into_iter().all(|isa| gated(isa) == got));
-                for ((gate, up), got) in gate.iter().zip(&up).zip(got) {
-                    let expected = f64::from(*gate) / (1.0 + (-f64::from(*gate)).exp()) * f64::from(*up);
-                    let error = (expected - f64::from(got)).abs();
-                    assert!(error <= 1e-6 * expected.abs() + 1e-35, "{gate} {up} {got} {expected}");
+    fn gates_are_their_definitions_with_one_bit_pattern() {
+        type Gate = (fn(Isa, &mut [f32], &[f32]), fn(f64) -> f64, f64);
+        // GELU's z is rounded before it is an exponent: an error of x as a whole, not of what little is left of it.
+        let gates: [Gate; 2] = [(swiglu, silu, 0.0), (geglu, gelu, 1e-7)];
+        for (gated, activation, absolute) in gates {
+            for len in [1, 15, 16, 33, 1000] {
+                for magnitude in [1e-3, 10.0, 250.0, 1e15] {
+                    let (gate, up) = (random(len, magnitude), random(len, 2.0));
+                    let gated = |isa| {
+                        let mut out = gate.clone();
+                        gated(isa, &mut out, &up);
+                        out
+                    };
+                    let got = gated(scalar());
+                    assert!(other_tiers().into_iter().all(|isa| gated(isa) == got));
+                    for ((gate, up), got) in gate.iter().zip(&up).zip(got) {
+                        let (gate, up, got) = (f64::from(*gate), f64::from(*up), f64::from(got));
+                        let expected = activation(gate) * up;
+                        let tolerance = 1e-6 * expected.abs() + absolute * gate.abs().min(10.0) * up.abs() + 1e-35;
+                        assert!((expected - got).abs() <= tolerance, "{gate} {up} {got} {expected}");
+                    }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn softcap_is_its_definition_with_one_bit_pattern() {
+        for (len, magnitude) in [(1, 4.0), (17, 40.0), (250, 400.0)] {
+            let x = random(len, magnitude);
+            let capped = |isa| {
+                let mut out = x.clone();
+                softcap(isa, &mut out, 30.0);
+                out
+            };
+            let got = capped(scalar());
+            assert!(other_tiers().into_iter().all(|isa| capped(isa) == got));
+            for (x, got) in x.iter().zip(got) {
+                let expected = 30.0 * (f64::from(*x) / 30.0).tanh();
+                assert!((expected - f64::from(got)).abs() <= 30.0 * 2e-7, "{x} {got} {expected}");
             }
         }
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 use memmap2::Mmap;
 
 use crate::LoadError;
-use crate::weights::{Shape, Storage};
+use crate::weights::{Architecture, Shape, Storage};
 
 pub use config_json::ConfigJson;
 pub(crate) use config_json::read as read_json;
@@ -41,6 +41,11 @@ fn shape(name: &str, dimensions: &[usize]) -> Result<Shape, LoadError> {
         [rows, cols] => Ok(Shape { rows, cols }),
         _ => Err(LoadError::TensorRank { name: name.to_owned(), rank: dimensions.len() }),
     }
+}
+
+/// What an architecture may be called, with further names for some.
+fn known_architectures(further: &[&'static str]) -> Vec<&'static str> {
+    Architecture::ALL.iter().map(|known| known.name()).chain(further.iter().copied()).collect()
 }
 
 /// Refuses tensors that the graph has no place for though the configuration does not speak of them: biases other than those

@@ -9,7 +9,8 @@ use decant_models::LoadError;
 use decant_models::checkpoint::{ConfigJson, GgufTensors, SafetensorsError, Shards, gguf_config};
 use decant_models::gguf::{Gguf, TensorType};
 use decant_models::weights::{
-    Architecture, Format, ModelConfig, Naming, RopeScaling, RowOrder, Shape, Storage, TensorSource,
+    Activation, Architecture, Format, Layers, ModelConfig, Naming, Norms, Part, QkNorm, RopeConfig, RopeFactors,
+    RopeScaling, RowOrder, Shape, Storage, TensorSource,
 };
 use proptest::prelude::*;
 use safetensors::Dtype;
@@ -51,26 +52,38 @@ fn gguf_metadata_is_the_configuration() {
         hidden: 8,
         vocab: 3,
         context: 64,
+        embedding_scale: 1.0,
+        norms: Norms::Before,
         norm_eps: 1e-5,
-        rope_theta: 5e5,
-        rope_scaling: RopeScaling::None,
-        row_order: RowOrder::Pairs,
-        tied_embeddings: true,
+        norm_offset: 0.0,
+        attention_scale: 1.0 / 2f32.sqrt(),
+        attention_softcap: None,
         qkv_bias: false,
-        qk_norm: false,
+        qk_norm: None,
+        rope_dim: 2,
+        rope: RopeConfig { theta: 5e5, scaling: RopeScaling::None },
+        local_rope: None,
+        roped: Layers::All,
         sliding_window: None,
+        windowed: Layers::All,
+        activation: Activation::Silu,
+        logit_softcap: None,
+        tied_embeddings: true,
+        fused: false,
+        row_order: RowOrder::Pairs,
         naming: Naming::Gguf,
     };
+    let stretched_by = |scaling| ModelConfig { rope: RopeConfig { theta: 5e5, scaling }, ..expected.clone() };
     assert_eq!(config(&llama()).unwrap(), expected);
     let untied = llama().f32s("output.weight", &[4, 3], &[0.5; 12]);
     assert_eq!(config(&untied).unwrap(), ModelConfig { tied_embeddings: false, ..expected.clone() });
     let stretched = llama().f32s("rope_freqs.weight", &[1], &[2.0]);
-    assert_eq!(config(&stretched).unwrap(), ModelConfig { rope_scaling: RopeScaling::Factors, ..expected.clone() });
+    let stored = RopeScaling::Factors(RopeFactors::Stored(Part::RopeFactors));
+    assert_eq!(config(&stretched).unwrap(), stretched_by(stored));
     let linear = llama()
         .with("llama.rope.scaling.type", Field::Text("linear".into()))
         .with("llama.rope.scaling.factor", Field::F32(4.0));
-    let rope_scaling = RopeScaling::Linear { factor: 4.0 };
-    assert_eq!(config(&linear).unwrap(), ModelConfig { rope_scaling, ..expected.clone() });
+    assert_eq!(config(&linear).unwrap(), stretched_by(RopeScaling::Linear { factor: 4.0 }));
     let window = llama().with("llama.attention.sliding_window", Field::U32(16));
     assert_eq!(config(&window).unwrap(), ModelConfig { sliding_window: Some(16), ..expected.clone() });
 
@@ -83,13 +96,16 @@ fn gguf_metadata_is_the_configuration() {
         .f32s("token_embd.weight", &[4, 3], &[0.5; 12])
         .f32s("blk.0.attn_q_norm.weight", &[16], &[1.0; 16]);
     let qwen3 = config(&qwen3).unwrap();
-    assert_eq!((qwen3.architecture, qwen3.head_dim, qwen3.qk_norm), (Architecture::Qwen3, 16, true));
+    assert_eq!((qwen3.architecture, qwen3.head_dim, qwen3.qk_norm), (Architecture::Qwen3, 16, Some(QkNorm::ByHead)));
 }
 
 #[test]
 fn gguf_features_that_the_engine_lacks_are_named() {
     let message = |file: File| config(&file).unwrap_err().to_string();
-    assert_eq!(message(named("mamba")), "the architecture `mamba` is not supported; known are llama, qwen2, qwen3");
+    assert_eq!(
+        message(named("mamba")),
+        "the architecture `mamba` is not supported; known are llama, qwen2, qwen3, gemma2, gemma3, phi3, olmo2, smollm3"
+    );
     assert_eq!(message(named("llama")), "the model has no tensor `token_embd.weight`");
     let without_dim = File::default().with("general.architecture", Field::Text("llama".into()));
     assert_eq!(message(without_dim), "the metadata key `llama.embedding_length` is missing");
@@ -97,8 +113,8 @@ fn gguf_features_that_the_engine_lacks_are_named() {
     assert_eq!(message(experts), "a mixture of 8 experts is not supported");
     let yarn = llama().with("llama.rope.scaling.type", Field::Text("yarn".into()));
     assert_eq!(message(yarn), "rope scaling `yarn` is not supported");
-    let partial = llama().with("llama.rope.dimension_count", Field::U32(1));
-    assert_eq!(message(partial), "`llama.rope.dimension_count` of 1 with heads of 2 is not supported");
+    let values = llama().with("llama.attention.value_length", Field::U32(1));
+    assert_eq!(message(values), "`llama.attention.value_length` of 1 with heads of 2 is not supported");
     let bias = llama().f32s("blk.0.ffn_up.bias", &[8], &[0.0; 8]);
     assert_eq!(message(bias), "the bias `blk.0.ffn_up.bias` is not supported");
     let split = llama().with("split.count", Field::U32(3));
@@ -157,7 +173,9 @@ const EMBEDDING: (&str, Dtype, &[usize]) = ("model.embed_tokens.weight", Dtype::
 #[test]
 fn config_json_is_the_configuration_that_gguf_tells() {
     let from_gguf = config(&llama()).unwrap();
-    let expected = ModelConfig { row_order: RowOrder::Halves, naming: Naming::HuggingFace, ..from_gguf };
+    let naming = Naming::hugging_face(Norms::Before);
+    let expected = ModelConfig { row_order: RowOrder::Halves, naming, ..from_gguf };
+    let turned_by = |theta, scaling| ModelConfig { rope: RopeConfig { theta, scaling }, ..expected.clone() };
     assert_eq!(open(folder(&config_json("llama"), &[EMBEDDING]).path()).unwrap(), expected);
 
     let changed = |field: &str, value: Value| {
@@ -167,14 +185,15 @@ fn config_json_is_the_configuration_that_gguf_tells() {
     };
     let llama3 = json!({"rope_type": "llama3", "type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
         "high_freq_factor": 4.0, "original_max_position_embeddings": 32});
-    let rope_scaling =
+    let scaling =
         RopeScaling::Llama3 { factor: 8.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_context: 32 };
-    assert_eq!(changed("rope_scaling", llama3).unwrap(), ModelConfig { rope_scaling, ..expected.clone() });
+    assert_eq!(changed("rope_scaling", llama3).unwrap(), turned_by(5e5, scaling));
     // Where transformers 5 writes it.
     let rope = json!({"rope_type": "default", "rope_theta": 1e4});
-    assert_eq!(changed("rope_parameters", rope).unwrap(), ModelConfig { rope_theta: 1e4, ..expected.clone() });
+    assert_eq!(changed("rope_parameters", rope).unwrap(), turned_by(1e4, RopeScaling::None));
     assert_eq!(changed("num_key_value_heads", Value::Null).unwrap(), ModelConfig { kv_heads: 2, ..expected.clone() });
-    assert_eq!(changed("head_dim", json!(6)).unwrap(), ModelConfig { head_dim: 6, ..expected.clone() });
+    let wide = ModelConfig { head_dim: 8, rope_dim: 8, attention_scale: 1.0 / 8f32.sqrt(), ..expected.clone() };
+    assert_eq!(changed("head_dim", json!(8)).unwrap(), wide);
     let message = |field, value| changed(field, value).unwrap_err().to_string();
     assert_eq!(message("rope_scaling", json!({"type": "yarn"})), "rope scaling `yarn` is not supported");
     assert_eq!(message("hidden_act", json!("gelu")), "the activation `gelu` is not supported");
@@ -188,22 +207,32 @@ fn config_json_is_the_configuration_that_gguf_tells() {
 
 #[test]
 fn sliding_windows_are_read_as_each_architecture_means_them() {
-    let window = |model_type: &str, fields: Value| {
+    let windows = |model_type: &str, fields: Value| {
         let mut config = config_json(model_type);
         config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        open(folder(&config, &[EMBEDDING]).path()).map(|config| config.sliding_window)
+        open(folder(&config, &[EMBEDDING]).path()).map(|config| [config.window(0), config.window(1)])
     };
-    assert_eq!(window("llama", json!({"sliding_window": 16})).unwrap(), None);
-    assert_eq!(window("mistral", json!({"sliding_window": 16})).unwrap(), Some(16));
-    assert_eq!(window("mistral", json!({"sliding_window": null})).unwrap(), None);
-    assert_eq!(window("mistral", json!({})).unwrap(), Some(4096));
-    assert_eq!(window("qwen2", json!({"sliding_window": 16, "use_sliding_window": false})).unwrap(), None);
-    let qwen = |full: usize| {
-        window("qwen2", json!({"sliding_window": 16, "use_sliding_window": true, "max_window_layers": full}))
+    assert_eq!(windows("llama", json!({"sliding_window": 16})).unwrap(), [None; 2]);
+    assert_eq!(windows("mistral", json!({"sliding_window": 16})).unwrap(), [Some(16); 2]);
+    assert_eq!(windows("mistral", json!({"sliding_window": null})).unwrap(), [None; 2]);
+    assert_eq!(windows("mistral", json!({})).unwrap(), [Some(4096); 2]);
+    assert_eq!(windows("phi3", json!({"sliding_window": 16})).unwrap(), [Some(16); 2]);
+    assert_eq!(windows("qwen2", json!({"sliding_window": 16, "use_sliding_window": false})).unwrap(), [None; 2]);
+    let qwen = |first: usize| {
+        windows("qwen2", json!({"sliding_window": 16, "use_sliding_window": true, "max_window_layers": first}))
     };
-    assert_eq!(qwen(0).unwrap(), Some(16));
-    assert_eq!(qwen(2).unwrap(), None);
-    assert_eq!(qwen(1).unwrap_err().to_string(), "sliding windows in 1 of 2 layers is not supported");
+    assert_eq!(qwen(0).unwrap(), [Some(16); 2]);
+    assert_eq!(qwen(1).unwrap(), [None, Some(16)]);
+    assert_eq!(qwen(2).unwrap(), [None; 2]);
+    assert_eq!(windows("gemma2", json!({})).unwrap(), [Some(4096), None]);
+    assert_eq!(windows("gemma3_text", json!({"sliding_window": 16})).unwrap(), [Some(16); 2]);
+    assert_eq!(windows("gemma3_text", json!({"sliding_window_pattern": 1})).unwrap(), [None; 2]);
+    let types = |kinds: [&str; 2]| windows("gemma2", json!({"sliding_window": 16, "layer_types": kinds}));
+    assert_eq!(types(["full_attention", "sliding_attention"]).unwrap(), [None, Some(16)]);
+    assert_eq!(
+        types(["full_attention", "chunked_attention"]).unwrap_err().to_string(),
+        "a layer of `chunked_attention` is not supported"
+    );
 }
 
 #[test]

@@ -3,16 +3,13 @@
 use std::collections::HashMap;
 
 use crate::LoadError;
-use crate::gguf::{Gguf, GgufError, TensorType};
+use crate::gguf::{Gguf, GgufError, TensorType, Value, ValueType};
 use crate::weights::{
-    Architecture, Format, ModelConfig, Naming, Part, RopeScaling, RowOrder, Storage, Tensor, TensorSource,
+    Architecture, Format, Layers, ModelConfig, Naming, Part, RopeConfig, RopeFactors, RopeScaling, RowOrder, Storage,
+    Tensor, TensorSource,
 };
 
-use super::{refuse_other_biases, shape};
-
-/// `general.architecture` of what the engine runs.
-const ARCHITECTURES: [(&str, Architecture); 3] =
-    [("llama", Architecture::Llama), ("qwen2", Architecture::Qwen2), ("qwen3", Architecture::Qwen3)];
+use super::{known_architectures, refuse_other_biases, shape};
 
 /// The configuration that a file's metadata and table of tensors describe; defaults are llama.cpp's.
 ///
@@ -21,11 +18,8 @@ const ARCHITECTURES: [(&str, Architecture); 3] =
 /// not, [`LoadError::Gguf`] for keys that are missing or of a wrong type.
 pub fn gguf_config(gguf: &Gguf<'_>) -> Result<ModelConfig, LoadError> {
     let name = gguf.text("general.architecture")?.ok_or_else(|| missing("general.architecture"))?;
-    let Some(&(_, architecture)) = ARCHITECTURES.iter().find(|known| known.0 == name) else {
-        return Err(LoadError::Architecture {
-            found: name.to_owned(),
-            known: ARCHITECTURES.map(|known| known.0).to_vec(),
-        });
+    let Some(architecture) = Architecture::ALL.into_iter().find(|known| known.name() == name) else {
+        return Err(LoadError::Architecture { found: name.to_owned(), known: known_architectures(&[]) });
     };
     let keys = Keys { gguf, architecture: name };
     keys.refuse_unsupported()?;
@@ -38,18 +32,18 @@ pub fn gguf_config(gguf: &Gguf<'_>) -> Result<ModelConfig, LoadError> {
         Some(width) => width,
         None => dim.checked_div(heads).unwrap_or(0),
     };
-    for key in ["attention.value_length", "rope.dimension_count"] {
-        if let Some(width) = keys.optional(key)?.filter(|&width| width != head_dim) {
-            return Err(unsupported(format!("`{name}.{key}` of {width} with heads of {head_dim}")));
-        }
+    if let Some(width) = keys.optional("attention.value_length")?.filter(|&width| width != head_dim) {
+        return Err(unsupported(format!("`{name}.attention.value_length` of {width} with heads of {head_dim}")));
     }
     let embedding = Naming::Gguf.name(Part::Embedding, 0);
     let Some(&[_, vocab]) = gguf.tensor(&embedding).map(|tensor| tensor.dimensions()) else {
         return Err(LoadError::MissingTensor { name: embedding });
     };
+    let layers = keys.required("block_count")?;
+    let sliding_window = keys.sliding_window(architecture)?;
     Ok(ModelConfig {
         architecture,
-        layers: keys.required("block_count")?,
+        layers,
         dim,
         heads,
         kv_heads: keys.optional("attention.head_count_kv")?.unwrap_or(heads),
@@ -57,21 +51,44 @@ pub fn gguf_config(gguf: &Gguf<'_>) -> Result<ModelConfig, LoadError> {
         hidden: keys.required("feed_forward_length")?,
         vocab: to_usize(vocab),
         context: keys.required("context_length")?,
+        embedding_scale: architecture.embedding_scale(dim),
+        norms: architecture.norms(),
         norm_eps: keys
             .float("attention.layer_norm_rms_epsilon")?
             .ok_or_else(|| keys.missing("attention.layer_norm_rms_epsilon"))?,
-        rope_theta: keys.float("rope.freq_base")?.unwrap_or(10_000.0),
-        rope_scaling: keys.rope_scaling(has(Part::RopeFactors))?,
-        row_order: match architecture {
-            Architecture::Llama => RowOrder::Pairs,
-            Architecture::Qwen2 | Architecture::Qwen3 => RowOrder::Halves,
+        norm_offset: 0.0,
+        attention_scale: match keys.float("attention.scale")? {
+            Some(scale) => scale,
+            None => 1.0 / (query_scalar(architecture, layers, dim, heads, head_dim) as f32).sqrt(),
         },
-        tied_embeddings: !has(Part::Output),
+        attention_softcap: keys.soft_cap("attn_logit_softcapping", architecture, 50.0)?,
         qkv_bias: has(Part::QueryBias),
-        qk_norm: has(Part::QueryNorm),
-        sliding_window: keys.optional("attention.sliding_window")?.filter(|&window| window > 0),
+        qk_norm: has(Part::QueryNorm).then(|| architecture.qk_norm()),
+        rope_dim: keys.optional("rope.dimension_count")?.unwrap_or(head_dim),
+        rope: RopeConfig { theta: keys.float("rope.freq_base")?.unwrap_or(10_000.0), scaling: keys.rope_scaling(has)? },
+        local_rope: keys.local_rope(architecture)?.filter(|_| sliding_window.is_some()),
+        roped: architecture.roped(),
+        sliding_window,
+        windowed: keys.windowed(architecture)?,
+        activation: architecture.activation(),
+        logit_softcap: keys.soft_cap("final_logit_softcapping", architecture, 30.0)?,
+        tied_embeddings: !has(Part::Output),
+        fused: has(Part::FusedQueryKeyValue),
+        row_order: match architecture {
+            Architecture::Llama | Architecture::SmolLm3 => RowOrder::Pairs,
+            _ => RowOrder::Halves,
+        },
         naming: Naming::Gguf,
     })
+}
+
+/// Whose root a score is divided by where the file has no `attention.scale`. The largest Gemmas take the share of a head in
+/// the stream in place of its width; no key says so, and llama.cpp knows them by their number of layers.
+fn query_scalar(architecture: Architecture, layers: usize, dim: usize, heads: usize, head_dim: usize) -> usize {
+    match (architecture, layers) {
+        (Architecture::Gemma2, 46) | (Architecture::Gemma3, 62) => dim.checked_div(heads).unwrap_or(0),
+        _ => head_dim,
+    }
 }
 
 /// The metadata keys that begin with the architecture's name.
@@ -105,25 +122,65 @@ impl Keys<'_, '_> {
         if let Some(experts) = self.optional("expert_count")?.filter(|&experts| experts > 0) {
             return Err(unsupported(format!("a mixture of {experts} experts")));
         }
-        if self.gguf.get(&self.key("attention.sliding_window_pattern")).is_some() {
-            return Err(unsupported("sliding windows in some layers only".into()));
-        }
         match self.gguf.unsigned("split.count")? {
             Some(files) if files > 1 => Err(unsupported(format!("a model split over {files} GGUF files"))),
             _ => Ok(()),
         }
     }
 
-    fn rope_scaling(&self, has_factors: bool) -> Result<RopeScaling, LoadError> {
+    /// The window, if the file has one. 0 is none.
+    fn sliding_window(&self, architecture: Architecture) -> Result<Option<usize>, LoadError> {
+        let default = (architecture == Architecture::Gemma2).then_some(4096);
+        Ok(self.optional("attention.sliding_window")?.or(default).filter(|&window| window > 0))
+    }
+
+    /// The layers that have it: by a period, or a list of all layers.
+    fn windowed(&self, architecture: Architecture) -> Result<Layers, LoadError> {
+        let key = self.key("attention.sliding_window_pattern");
+        Ok(match self.gguf.get(&key) {
+            None if architecture == Architecture::Olmo2 => Layers::AllButEvery(4), // OLMo 3; OLMo 2 has no window
+            None => architecture.windowed(),
+            Some(Value::Array(_)) => {
+                let layers = self.gguf.array(&key, ValueType::Bool)?.into_iter().flat_map(|layers| layers.iter());
+                Layers::Listed(layers.map(|layer| matches!(layer, Value::Bool(true))).collect())
+            }
+            Some(_) => Layers::AllButEvery(self.gguf.unsigned(&key)?.map_or(0, to_usize)),
+        })
+    }
+
+    /// A cap that Gemma 2 has by default, and others by their file; 0 is none.
+    fn soft_cap(&self, key: &str, architecture: Architecture, gemma2: f32) -> Result<Option<f32>, LoadError> {
+        let default = (architecture == Architecture::Gemma2).then_some(gemma2);
+        Ok(self.float(key)?.or(default).filter(|&cap| cap != 0.0))
+    }
+
+    /// The rope of windowed layers, where it is another: Gemma 3's, or what a newer file says. It is never stretched.
+    fn local_rope(&self, architecture: Architecture) -> Result<Option<RopeConfig>, LoadError> {
+        let default = (architecture == Architecture::Gemma3).then_some(10_000.0);
+        let theta = self.float("rope.freq_base_swa")?.or(default);
+        Ok(theta.map(|theta| RopeConfig { theta, scaling: RopeScaling::None }))
+    }
+
+    fn rope_scaling(&self, has: impl Fn(Part) -> bool) -> Result<RopeScaling, LoadError> {
         let key = self.key("rope.scaling.type");
         let kind = self.gguf.text(&key)?.unwrap_or("linear");
         let factor = match self.float("rope.scaling.factor")? {
             Some(factor) => Some(factor),
             None => self.float("rope.scale_linear")?, // its name in older files
         };
-        match (kind, factor.unwrap_or(1.0), has_factors) {
+        if matches!(kind, "none" | "linear" | "longrope") && has(Part::LongRopeFactors) {
+            return Ok(RopeScaling::LongRope {
+                short: RopeFactors::Stored(Part::ShortRopeFactors),
+                long: RopeFactors::Stored(Part::LongRopeFactors),
+                original_context: self.required("rope.scaling.original_context_length")?,
+                magnitude: self.float("rope.scaling.attn_factor")?.unwrap_or(1.0),
+            });
+        }
+        match (kind, factor.unwrap_or(1.0), has(Part::RopeFactors)) {
             ("none", _, false) | ("linear", 0.0 | 1.0, false) => Ok(RopeScaling::None),
-            ("none", _, true) | ("linear", 0.0 | 1.0, true) => Ok(RopeScaling::Factors),
+            ("none", _, true) | ("linear", 0.0 | 1.0, true) => {
+                Ok(RopeScaling::Factors(RopeFactors::Stored(Part::RopeFactors)))
+            }
             ("linear", factor, false) => Ok(RopeScaling::Linear { factor }),
             ("linear", ..) => Err(unsupported("linear rope scaling on top of `rope_freqs.weight`".into())),
             _ => Err(unsupported(format!("rope scaling `{kind}`"))),

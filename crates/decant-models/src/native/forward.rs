@@ -2,12 +2,12 @@
 
 use decant_decode::{Feed, Rows, TokenId};
 use decant_kernels::attention::{KvView, Scoring, attend};
-use decant_kernels::vectors::{rms_norm, swiglu};
+use decant_kernels::vectors::{geglu, rms_norm, softcap, swiglu};
 use decant_kernels::weights::{Activations, ColumnsMut};
 
-use super::rope::Angles;
+use super::rope::{halves_of_pairs, rotate};
 use super::{KvCache, Layer, Linear, NativeModel};
-use crate::weights::ModelConfig;
+use crate::weights::{Activation, ModelConfig, RowOrder};
 
 /// Tokens that go through the graph together: enough to read each weight for many, few enough to stay in cache.
 const MAX_TOGETHER: usize = 64;
@@ -51,6 +51,10 @@ struct Workspace {
     stream: Vec<f32>,
     /// The stream normalised; then what a block adds to it.
     side: Vec<f32>,
+    /// That normalised.
+    addend: Vec<f32>,
+    /// Of each of the model's ropes, cosine and sine of every frequency for each token.
+    angles: Vec<Vec<(f32, f32)>>,
     /// The input of the next linear layers.
     input: Activations,
     queries: Vec<f32>,
@@ -70,34 +74,43 @@ impl Workspace {
         batch: &mut [Feed<'_, KvCache>],
         logits: &mut [Vec<f32>],
     ) {
-        let dim = model.config.dim;
-        self.stream.resize(places.len() * dim, 0.0);
-        for (place, row) in places.iter().zip(self.stream.chunks_exact_mut(dim)) {
-            model.embedding.weights().dequantise(place.token as usize, row);
-        }
-        let angles: Vec<Angles> = places.iter().map(|place| model.rope.angles(place.position)).collect();
+        self.embed(model, places);
+        self.turn_to(model, places);
         for (index, layer) in model.layers.iter().enumerate() {
-            self.attention(model, index, places, &angles, batch);
+            self.attention(model, index, places, batch);
             self.feed_forward(model, layer);
         }
         self.output(model, places, logits);
     }
 
-    fn attention(
-        &mut self,
-        model: &NativeModel,
-        index: usize,
-        places: &[Place],
-        angles: &[Angles],
-        batch: &mut [Feed<'_, KvCache>],
-    ) {
-        let ModelConfig { dim, heads, kv_heads, head_dim, .. } = model.config;
+    fn embed(&mut self, model: &NativeModel, places: &[Place]) {
+        let ModelConfig { dim, embedding_scale, .. } = model.config;
+        self.stream.resize(places.len() * dim, 0.0);
+        for (place, row) in places.iter().zip(self.stream.chunks_exact_mut(dim)) {
+            model.embedding.weights().dequantise(place.token as usize, row);
+        }
+        if embedding_scale != 1.0 {
+            self.stream.iter_mut().for_each(|x| *x *= embedding_scale);
+        }
+    }
+
+    fn turn_to(&mut self, model: &NativeModel, places: &[Place]) {
+        self.angles.resize_with(model.ropes.len(), Vec::new);
+        for (rope, angles) in model.ropes.iter().zip(&mut self.angles) {
+            angles.clear();
+            places.iter().for_each(|place| rope.turn_to(place.position, angles));
+        }
+    }
+
+    fn attention(&mut self, model: &NativeModel, index: usize, places: &[Place], batch: &mut [Feed<'_, KvCache>]) {
+        let ModelConfig { dim, heads, kv_heads, head_dim, attention_scale, attention_softcap, .. } = model.config;
         let layer = &model.layers[index];
-        norm(model, &self.stream, &layer.attention_norm, &mut self.side);
+        let read = normed(model, &self.stream, layer.attention_norm.as_deref(), &mut self.side);
         let layers =
             [(&layer.query, &mut self.queries), (&layer.key, &mut self.keys), (&layer.value, &mut self.values)];
-        linear(model, &mut self.input, &self.side, dim, layers);
+        linear(model, &mut self.input, read, dim, layers);
 
+        let angles = layer.rope.map(|rope| (model.ropes[rope].angles(), self.angles[rope].as_slice()));
         turn(model, &mut self.queries, heads, layer.query_norm.as_deref(), angles);
         turn(model, &mut self.keys, kv_heads, layer.key_norm.as_deref(), angles);
         let keys = self.keys.chunks_exact(kv_heads * head_dim);
@@ -109,7 +122,7 @@ impl Workspace {
             }
         }
 
-        let scoring = Scoring { scale: 1.0 / (head_dim as f32).sqrt(), softcap: None };
+        let scoring = Scoring { scale: attention_scale, softcap: attention_softcap };
         // Grouped queries (Ainslie et al. 2023): neighbouring query heads share a head of keys and values.
         let group = heads / kv_heads * head_dim;
         let window = model.config.window(index);
@@ -127,41 +140,52 @@ impl Workspace {
             attend(model.team.isa, kv, scoring, &queries[piece * group..][..group], scratch, mixed);
         });
         linear(model, &mut self.input, &self.mixed, heads * head_dim, [(&layer.attention_output, &mut self.side)]);
-        add(&mut self.stream, &self.side);
+        let addend = normed(model, &self.side, layer.attention_post_norm.as_deref(), &mut self.addend);
+        add(&mut self.stream, addend);
     }
 
     fn feed_forward(&mut self, model: &NativeModel, layer: &Layer) {
-        let ModelConfig { dim, hidden, .. } = model.config;
-        norm(model, &self.stream, &layer.feed_forward_norm, &mut self.side);
-        linear(model, &mut self.input, &self.side, dim, [(&layer.gate, &mut self.gate), (&layer.up, &mut self.up)]);
-        swiglu(model.team.isa, &mut self.gate, &self.up);
+        let ModelConfig { dim, hidden, activation, .. } = model.config;
+        let read = normed(model, &self.stream, layer.feed_forward_norm.as_deref(), &mut self.side);
+        linear(model, &mut self.input, read, dim, [(&layer.gate, &mut self.gate), (&layer.up, &mut self.up)]);
+        match activation {
+            Activation::Silu => swiglu(model.team.isa, &mut self.gate, &self.up),
+            Activation::Gelu => geglu(model.team.isa, &mut self.gate, &self.up),
+        }
         linear(model, &mut self.input, &self.gate, hidden, [(&layer.down, &mut self.side)]);
-        add(&mut self.stream, &self.side);
+        let addend = normed(model, &self.side, layer.feed_forward_post_norm.as_deref(), &mut self.addend);
+        add(&mut self.stream, addend);
     }
 
     /// Appends the wanted rows to the logits of their sequences.
     fn output(&mut self, model: &NativeModel, places: &[Place], logits: &mut [Vec<f32>]) {
-        let ModelConfig { dim, vocab, .. } = model.config;
+        let ModelConfig { dim, vocab, logit_softcap, .. } = model.config;
         let wanted = places.iter().zip(self.stream.chunks_exact(dim)).filter(|(place, _)| place.wanted);
         let (wanted, rows): (Vec<&Place>, Vec<&[f32]>) = wanted.unzip();
         if wanted.is_empty() {
             return;
         }
-        norm(model, &rows.concat(), &model.output_norm, &mut self.side);
+        let rows = rows.concat();
+        let read = normed(model, &rows, Some(&model.output_norm), &mut self.side);
         let mut together = Vec::new();
-        linear(model, &mut self.input, &self.side, dim, [(&model.output, &mut together)]);
+        linear(model, &mut self.input, read, dim, [(&model.output, &mut together)]);
+        if let Some(cap) = logit_softcap {
+            softcap(model.team.isa, &mut together, cap);
+        }
         for (place, row) in wanted.into_iter().zip(together.chunks_exact(vocab)) {
             logits[place.sequence].extend_from_slice(row);
         }
     }
 }
 
-/// The RMS norm of each row.
-fn norm(model: &NativeModel, rows: &[f32], weight: &[f32], out: &mut Vec<f32>) {
+/// The RMS norm of each row, in `out`; the rows themselves where there is none.
+fn normed<'a>(model: &NativeModel, rows: &'a [f32], weight: Option<&[f32]>, out: &'a mut Vec<f32>) -> &'a [f32] {
+    let Some(weight) = weight else { return rows };
     out.resize(rows.len(), 0.0);
     for (row, out) in rows.chunks_exact(weight.len()).zip(out.chunks_exact_mut(weight.len())) {
         rms_norm(model.team.isa, row, weight, model.config.norm_eps, out);
     }
+    out
 }
 
 /// Linear layers that share their input, rows of `cols`, each with where its output goes.
@@ -190,18 +214,32 @@ fn add(to: &mut [f32], what: &[f32]) {
     to.iter_mut().zip(what).for_each(|(to, what)| *to += what);
 }
 
-/// Brings the heads of every row into the order of halves, normalises them if the model does, and turns them.
-fn turn(model: &NativeModel, rows: &mut [f32], heads: usize, weight: Option<&[f32]>, angles: &[Angles]) {
-    let dim = model.config.head_dim;
-    let mut in_halves = vec![0.0; dim];
-    for (row, angles) in rows.chunks_exact_mut(heads * dim).zip(angles) {
-        for head in row.chunks_exact_mut(dim) {
-            model.rope.in_halves(head, &mut in_halves);
-            match weight {
-                Some(weight) => rms_norm(model.team.isa, &in_halves, weight, model.config.norm_eps, head),
-                None => head.copy_from_slice(&in_halves),
+/// Brings the heads of every row into the order of halves, normalises them if the model does, and turns them if the layer
+/// does: `angles` are how many a row has, and those of all rows.
+fn turn(
+    model: &NativeModel,
+    rows: &mut [f32],
+    heads: usize,
+    weight: Option<&[f32]>,
+    angles: Option<(usize, &[(f32, f32)])>,
+) {
+    let ModelConfig { head_dim, row_order, norm_eps, .. } = model.config;
+    let mut stored = vec![0.0; heads * head_dim];
+    for (index, row) in rows.chunks_exact_mut(heads * head_dim).enumerate() {
+        if row_order == RowOrder::Pairs {
+            stored.copy_from_slice(row);
+            for (stored, head) in stored.chunks_exact(head_dim).zip(row.chunks_exact_mut(head_dim)) {
+                halves_of_pairs(stored, head);
             }
-            model.rope.rotate(head, angles);
+        }
+        if let Some(weight) = weight {
+            stored.copy_from_slice(row);
+            for (stored, out) in stored.chunks_exact(weight.len()).zip(row.chunks_exact_mut(weight.len())) {
+                rms_norm(model.team.isa, stored, weight, norm_eps, out);
+            }
+        }
+        if let Some((count, angles)) = angles {
+            row.chunks_exact_mut(head_dim).for_each(|head| rotate(head, &angles[index * count..][..count]));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Decant's own CPU engine for the Llama family: bit-equal logits whatever the batch, the chunking of the prompt, the
+//! Decant's own CPU engine for Llama and its relatives: bit-equal logits whatever the batch, the chunking of the prompt, the
 //! thread count and the instruction set.
 //!
 //! The promise holds because nothing that a row's numbers pass through looks at another row: every output of a linear
@@ -43,13 +43,14 @@ impl Default for EngineOptions {
     }
 }
 
-/// A model of the Llama family, its weights where the file has them.
+/// A model, its weights where the file has them.
 #[derive(Debug)]
 pub struct NativeModel {
     config: ModelConfig,
     options: EngineOptions,
     team: Team,
-    rope: Rope,
+    /// The model's, and that of windowed layers if it is another.
+    ropes: Vec<Rope>,
     embedding: Tensor,
     layers: Vec<Layer>,
     output_norm: Vec<f32>,
@@ -59,17 +60,22 @@ pub struct NativeModel {
 /// The weights of one block.
 #[derive(Debug)]
 struct Layer {
-    attention_norm: Vec<f32>,
+    /// Which of the model's ropes turns it, if one does.
+    rope: Option<usize>,
+    attention_norm: Option<Vec<f32>>,
     query: Linear,
     key: Linear,
     value: Linear,
+    /// As long as what it is taken over: a head, or all of them.
     query_norm: Option<Vec<f32>>,
     key_norm: Option<Vec<f32>>,
     attention_output: Linear,
-    feed_forward_norm: Vec<f32>,
+    attention_post_norm: Option<Vec<f32>>,
+    feed_forward_norm: Option<Vec<f32>>,
     gate: Linear,
     up: Linear,
     down: Linear,
+    feed_forward_post_norm: Option<Vec<f32>>,
 }
 
 /// A linear layer: its matrix [outputs, inputs] as it lies in the file, and a bias if it has one.

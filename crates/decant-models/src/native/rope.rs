@@ -1,66 +1,66 @@
 //! Rotary position embedding (Su et al. 2021), in the convention of halves.
 
-use crate::weights::{ModelConfig, RopeScaling, RowOrder};
+use crate::weights::{RopeConfig, RopeScaling};
 
-/// Cosine and sine of every frequency at one position.
-pub(super) type Angles = Vec<(f32, f32)>;
-
-/// The frequencies of a head, and the order in which the file keeps its rows.
+/// The frequencies of a head.
 #[derive(Debug)]
 pub(super) struct Rope {
-    /// Radians a position, [head_dim / 2].
+    /// Radians a position, [rope_dim / 2].
     frequencies: Vec<f32>,
-    order: RowOrder,
+    /// What cosines and sines are multiplied with.
+    magnitude: f32,
 }
 
 impl Rope {
-    /// Frequency i is theta^(-2i / head_dim), stretched as the configuration says; `factors` are those of a file that
-    /// stores them ([`RopeScaling::Factors`]).
+    /// Frequency i is theta^(-2i / dim), stretched as the configuration says; `factors` are what each is divided by, where
+    /// the configuration has or points to a list of them.
     ///
     /// The f32 steps are transformers' own, so that both conventions of one model give the same bits.
-    pub(super) fn new(config: &ModelConfig, factors: Option<&[f32]>) -> Self {
-        let dim = config.head_dim;
+    pub(super) fn new(config: &RopeConfig, dim: usize, factors: Option<&[f32]>) -> Self {
         let frequency = |i: usize| {
             let exponent = (2 * i) as f32 / dim as f32;
-            let frequency = 1.0 / libm::pow(f64::from(config.rope_theta), f64::from(exponent)) as f32;
-            let factor = match (factors, &config.rope_scaling) {
+            let frequency = 1.0 / libm::pow(f64::from(config.theta), f64::from(exponent)) as f32;
+            let factor = match (factors, &config.scaling) {
                 (Some(factors), _) => factors[i],
                 (None, RopeScaling::Linear { factor }) => *factor,
                 (None, scaling) => llama3_factor(scaling, frequency),
             };
             frequency / factor
         };
-        Rope { frequencies: (0..dim / 2).map(frequency).collect(), order: config.row_order }
-    }
-
-    /// The angles of a position.
-    pub(super) fn angles(&self, position: usize) -> Angles {
-        let angle = |frequency: &f32| {
-            let (sin, cos) = libm::sincosf(position as f32 * frequency);
-            (cos, sin)
+        let magnitude = match config.scaling {
+            RopeScaling::LongRope { magnitude, .. } => magnitude,
+            _ => 1.0,
         };
-        self.frequencies.iter().map(angle).collect()
+        Rope { frequencies: (0..dim / 2).map(frequency).collect(), magnitude }
     }
 
-    /// A head [head_dim] as the file's weights made it, in the order of halves.
-    pub(super) fn in_halves(&self, stored: &[f32], head: &mut [f32]) {
-        match self.order {
-            RowOrder::Halves => head.copy_from_slice(stored),
-            RowOrder::Pairs => {
-                let (first, second) = head.split_at_mut(stored.len() / 2);
-                for ((pair, first), second) in stored.as_chunks::<2>().0.iter().zip(first).zip(second) {
-                    [*first, *second] = *pair;
-                }
-            }
-        }
+    /// How many angles a position has: half of the elements that turn.
+    pub(super) fn angles(&self) -> usize {
+        self.frequencies.len()
     }
 
-    /// Turns a head, in the order of halves, to its position.
-    pub(super) fn rotate(&self, head: &mut [f32], angles: &[(f32, f32)]) {
-        let (first, second) = head.split_at_mut(angles.len());
-        for ((first, second), (cos, sin)) in first.iter_mut().zip(second).zip(angles) {
-            (*first, *second) = (*first * cos - *second * sin, *second * cos + *first * sin);
-        }
+    /// Appends cosine and sine of every frequency at a position.
+    pub(super) fn turn_to(&self, position: usize, angles: &mut Vec<(f32, f32)>) {
+        angles.extend(self.frequencies.iter().map(|frequency| {
+            let (sin, cos) = libm::sincosf(position as f32 * frequency);
+            (cos * self.magnitude, sin * self.magnitude)
+        }));
+    }
+}
+
+/// Turns the first elements of a head, in the order of halves, by the angles of its position.
+pub(super) fn rotate(head: &mut [f32], angles: &[(f32, f32)]) {
+    let (first, rest) = head.split_at_mut(angles.len());
+    for ((first, second), (cos, sin)) in first.iter_mut().zip(rest).zip(angles) {
+        (*first, *second) = (*first * cos - *second * sin, *second * cos + *first * sin);
+    }
+}
+
+/// Brings a head whose rows were stored in pairs into the order of halves.
+pub(super) fn halves_of_pairs(stored: &[f32], head: &mut [f32]) {
+    let (first, second) = head.split_at_mut(stored.len() / 2);
+    for ((pair, first), second) in stored.as_chunks::<2>().0.iter().zip(first).zip(second) {
+        [*first, *second] = *pair;
     }
 }
 

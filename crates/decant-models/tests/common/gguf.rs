@@ -13,6 +13,7 @@ pub enum Field {
     Texts(Vec<String>),
     F32s(Vec<f32>),
     I32s(Vec<i32>),
+    Bools(Vec<bool>),
 }
 
 impl Field {
@@ -22,7 +23,7 @@ impl Field {
             Field::F32(_) => 6,
             Field::Bool(_) => 7,
             Field::Text(_) => 8,
-            Field::Texts(_) | Field::F32s(_) | Field::I32s(_) => 9,
+            Field::Texts(_) | Field::F32s(_) | Field::I32s(_) | Field::Bools(_) => 9,
         }
     }
 
@@ -43,6 +44,10 @@ impl Field {
             Field::I32s(numbers) => {
                 array_head(out, 5, numbers.len());
                 numbers.iter().for_each(|number| out.extend(number.to_le_bytes()));
+            }
+            Field::Bools(flags) => {
+                array_head(out, 7, flags.len());
+                out.extend(flags.iter().map(|flag| u8::from(*flag)));
             }
         }
     }
