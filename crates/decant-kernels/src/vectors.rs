@@ -104,7 +104,7 @@ struct Gelu;
 impl Activation for Gelu {
     #[inline(always)]
     fn exponent<L: Lanes>(x: L) -> L {
-        const TWICE_ROOT: f32 = 1.595_769_1; // 2 √(2/π)
+        const TWICE_ROOT: f32 = 1.595_769; // 2 √(2/π)
         let cubic = x.mul(x).mul_add(L::splat(TWICE_ROOT * 0.044_715), L::splat(TWICE_ROOT));
         x.mul(cubic)
     }
