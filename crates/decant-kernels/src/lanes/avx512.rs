@@ -32,6 +32,8 @@ macro_rules! tree {
 
 // SAFETY: every use is behind an `Isa` that says AVX-512 (see `crate::lanes::dispatch`).
 unsafe impl Lanes for Avx512 {
+    const REGISTERS: usize = 32;
+
     #[inline(always)]
     fn splat(value: f32) -> Self {
         // SAFETY: reached only with AVX-512 (see the trait); so in every method below.

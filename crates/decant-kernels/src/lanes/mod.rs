@@ -29,6 +29,9 @@ pub(crate) const LANES: usize = 16;
 /// function that was entered with an [`crate::Isa`] of that tier; being `inline(always)`, they then compile to
 /// that tier's instructions.
 pub(crate) unsafe trait Lanes: Copy {
+    /// How many sixteens of lanes the registers hold: what a loop can keep at hand.
+    const REGISTERS: usize = 8;
+
     fn splat(value: f32) -> Self;
     fn load(from: &[f32; LANES]) -> Self;
     fn store(self) -> [f32; LANES];

@@ -21,6 +21,7 @@ pub use gather::gather;
 pub use list::{List, ListSums, list_sums, places, retain, weights};
 pub use moments::{Moments, Row, Want, bounded, moments};
 pub use scan::{Blocks, NotALogit, Scan, scan, spread};
+pub(crate) use widen::from_f16;
 pub use widen::{widen_bf16, widen_f16};
 
 use crate::lanes::LANES;

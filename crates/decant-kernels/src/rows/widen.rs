@@ -17,10 +17,11 @@ pub fn widen_bf16(isa: Isa, row: &[bf16], wide: &mut Vec<f32>) {
     dispatch!(isa => from_bf16(row: &[bf16], wide: &mut [f32]));
 }
 
+/// The loops of both, inside a tier.
 macro_rules! widen {
     ($from:ident, $half:ident, $load:ident) => {
         #[inline(always)]
-        fn $from<L: WeightLanes>(row: &[$half], wide: &mut [f32]) {
+        pub(crate) fn $from<L: WeightLanes>(row: &[$half], wide: &mut [f32]) {
             let (sixteens, rest) = row.as_chunks::<LANES>();
             let (wides, wide_rest) = wide.as_chunks_mut::<LANES>();
             for (wide, sixteen) in wides.iter_mut().zip(sixteens) {

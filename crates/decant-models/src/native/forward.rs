@@ -1,10 +1,10 @@
 //! The graph: embedding, blocks of attention and gated feed-forward, norm, output.
 
 use decant_decode::{Feed, Rows, TokenId};
-use decant_kernels::attention::{KvView, Scoring, attend};
 use decant_kernels::vectors::{geglu, rms_norm, softcap, swiglu};
 use decant_kernels::weights::{Activations, ColumnsMut};
 
+use super::attention::Attention;
 use super::rope::{halves_of_pairs, rotate};
 use super::{KvCache, Layer, Linear, NativeModel};
 use crate::weights::{Activation, ModelConfig, RowOrder};
@@ -13,11 +13,11 @@ use crate::weights::{Activation, ModelConfig, RowOrder};
 const MAX_TOGETHER: usize = 64;
 
 /// One token on its way.
-struct Place {
+pub(super) struct Place {
     /// Index of its sequence in the batch.
-    sequence: usize,
+    pub sequence: usize,
     token: TokenId,
-    position: usize,
+    pub position: usize,
     /// Whether its row of logits is wanted.
     wanted: bool,
 }
@@ -26,15 +26,17 @@ struct Place {
 pub(super) fn feed_all(model: &NativeModel, batch: &mut [Feed<'_, KvCache>]) -> Vec<Rows> {
     let mut places = Vec::new();
     for (sequence, feed) in batch.iter_mut().enumerate() {
-        let (start, fed) = (feed.cache.len(), feed.tokens.len());
-        let first_wanted = fed - feed.want.rows(fed);
-        places.extend(feed.tokens.iter().enumerate().map(|(i, &token)| Place {
+        if feed.tokens.is_empty() {
+            continue;
+        }
+        let start = feed.cache.append(feed.tokens);
+        let first_wanted = feed.cache.len() - feed.want.rows(feed.tokens.len());
+        places.extend(feed.cache.tokens().iter().enumerate().skip(start).map(|(position, &token)| Place {
             sequence,
             token,
-            position: start + i,
-            wanted: i >= first_wanted,
+            position,
+            wanted: position >= first_wanted,
         }));
-        feed.cache.grow(fed, model.kv_shape());
     }
     let mut logits = vec![Vec::new(); batch.len()];
     let mut workspace = Workspace::default();
@@ -60,6 +62,7 @@ struct Workspace {
     queries: Vec<f32>,
     keys: Vec<f32>,
     values: Vec<f32>,
+    attention: Attention,
     /// What attention took from the values.
     mixed: Vec<f32>,
     gate: Vec<f32>,
@@ -74,6 +77,10 @@ impl Workspace {
         batch: &mut [Feed<'_, KvCache>],
         logits: &mut [Vec<f32>],
     ) {
+        for run in places.chunk_by(|a, b| a.sequence == b.sequence) {
+            let end = run[0].position + run.len();
+            batch[run[0].sequence].cache.extend(end);
+        }
         self.embed(model, places);
         self.turn_to(model, places);
         for (index, layer) in model.layers.iter().enumerate() {
@@ -103,7 +110,7 @@ impl Workspace {
     }
 
     fn attention(&mut self, model: &NativeModel, index: usize, places: &[Place], batch: &mut [Feed<'_, KvCache>]) {
-        let ModelConfig { dim, heads, kv_heads, head_dim, attention_scale, attention_softcap, .. } = model.config;
+        let ModelConfig { dim, heads, kv_heads, head_dim, .. } = model.config;
         let layer = &model.layers[index];
         let read = normed(model, &self.stream, layer.attention_norm.as_deref(), &mut self.side);
         let layers =
@@ -116,29 +123,9 @@ impl Workspace {
         let keys = self.keys.chunks_exact(kv_heads * head_dim);
         let values = self.values.chunks_exact(kv_heads * head_dim);
         for ((place, keys), values) in places.iter().zip(keys).zip(values) {
-            let cache = &mut batch[place.sequence].cache;
-            for (head, (key, value)) in keys.chunks_exact(head_dim).zip(values.chunks_exact(head_dim)).enumerate() {
-                cache.write(index, head, place.position, key, value);
-            }
+            batch[place.sequence].cache.write(index, place.position, keys, values);
         }
-
-        let scoring = Scoring { scale: attention_scale, softcap: attention_softcap };
-        // Grouped queries (Ainslie et al. 2023): neighbouring query heads share a head of keys and values.
-        let group = heads / kv_heads * head_dim;
-        let window = model.config.window(index);
-        let seen = |place: &Place| {
-            let end = place.position + 1;
-            end.saturating_sub(window.unwrap_or(end))..end
-        };
-        let work: usize = places.iter().map(|place| 2 * heads * head_dim * seen(place).len()).sum();
-        let (batch, queries) = (&*batch, &self.queries);
-        self.mixed.resize(queries.len(), 0.0);
-        model.team.each_piece(&mut self.mixed, group, work, |piece, mixed, scratch| {
-            let (place, head) = (&places[piece / kv_heads], piece % kv_heads);
-            let pages = batch[place.sequence].cache.pages();
-            let kv = KvView { pages, layer: index, head, positions: seen(place) };
-            attend(model.team.isa, kv, scoring, &queries[piece * group..][..group], scratch, mixed);
-        });
+        self.attention.run(model, index, places, batch, &self.queries, &mut self.mixed);
         linear(model, &mut self.input, &self.mixed, heads * head_dim, [(&layer.attention_output, &mut self.side)]);
         let addend = normed(model, &self.side, layer.attention_post_norm.as_deref(), &mut self.addend);
         add(&mut self.stream, addend);

@@ -1,5 +1,8 @@
 //! From tensors by name to the weights of the graph, every shape checked.
 
+use std::sync::Arc;
+
+use super::cache::KvLayout;
 use super::rope::Rope;
 use super::team::Team;
 use super::{EngineOptions, Layer, Linear, NativeModel};
@@ -33,7 +36,8 @@ pub(super) fn load(
     let ropes = [Some(&config.rope), config.local_rope.as_ref()];
     let ropes = ropes.into_iter().flatten().map(|rope| loader.rope(rope)).collect::<Result<_, _>>()?;
     let team = Team::new(options)?;
-    Ok(NativeModel { config, options, team, ropes, embedding, layers, output_norm, output })
+    let layout = Arc::new(KvLayout::new(&config, options.kv));
+    Ok(NativeModel { config, options, team, layout, ropes, embedding, layers, output_norm, output })
 }
 
 impl Loader<'_> {

@@ -6,6 +6,7 @@
 //! pages aligned to absolute positions ([`decant_kernels::attention`]), everything else is element by element, and no
 //! function of the platform's math library is called.
 
+mod attention;
 mod cache;
 mod check;
 mod forward;
@@ -14,14 +15,16 @@ mod rope;
 mod team;
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use decant_decode::{Feed, LanguageModel, ModelError, Rows};
 use decant_kernels::Isa;
-use decant_kernels::attention::{KvFormat, KvShape};
+use decant_kernels::attention::KvFormat;
 
 use crate::LoadError;
 use crate::weights::{ModelConfig, Tensor, TensorSource};
 pub use cache::KvCache;
+use cache::KvLayout;
 use rope::Rope;
 use team::Team;
 
@@ -49,6 +52,7 @@ pub struct NativeModel {
     config: ModelConfig,
     options: EngineOptions,
     team: Team,
+    layout: Arc<KvLayout>,
     /// The model's, and that of windowed layers if it is another.
     ropes: Vec<Rope>,
     embedding: Tensor,
@@ -104,11 +108,6 @@ impl NativeModel {
     pub fn options(&self) -> EngineOptions {
         self.options
     }
-
-    fn kv_shape(&self) -> KvShape {
-        let ModelConfig { layers, kv_heads: heads, head_dim, .. } = self.config;
-        KvShape { layers, heads, head_dim }
-    }
 }
 
 impl LanguageModel for NativeModel {
@@ -123,7 +122,7 @@ impl LanguageModel for NativeModel {
     }
 
     fn empty(&self) -> KvCache {
-        KvCache::default()
+        KvCache::new(self.layout.clone())
     }
 
     fn len(&self, cache: &KvCache) -> usize {
