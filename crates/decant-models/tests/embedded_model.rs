@@ -67,6 +67,6 @@ fn its_logits_have_these_bits_on_every_machine() {
         let digest = rows.iter().flatten().fold(0xCBF2_9CE4_8422_2325, |digest: u64, logit| {
             (digest ^ u64::from(logit.to_bits())).wrapping_mul(0x0100_0000_01B3)
         });
-        assert_eq!(digest, 0x61F9_B2DF_69FB_E59C, "{}: {digest:#X}", isa.name());
+        assert_eq!(digest, 0x0983_EC34_3DFD_CFAF, "{}: {digest:#X}", isa.name());
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use decant_decode::Feed;
-use decant_kernels::attention::{Scoring, Tile, attend, finish, partial_len};
+use decant_kernels::attention::{Scoring, Scratch, Tile, attend, finish, partial_len};
 
 use super::forward::Place;
 use super::{KvCache, NativeModel};
@@ -17,6 +17,8 @@ const TILE_ROWS: usize = 64;
 pub(super) struct Attention {
     pieces: Vec<Piece>,
     partials: Vec<f32>,
+    /// One for each thread.
+    scratches: Vec<Scratch>,
 }
 
 /// What one thread does at a time: neighbouring tokens of one sequence, one key-value head, some segments.
@@ -56,7 +58,7 @@ impl Attention {
         let scoring = Scoring { scale, softcap };
         let seen = places.iter().map(|place| window.unwrap_or(usize::MAX).min(place.position + 1));
         let work = 2 * heads * head_dim * seen.sum::<usize>();
-        model.team.each_piece(&mut self.partials, len, work, |index, partials, scratch| {
+        model.team.each_piece(&mut self.partials, len, work, &mut self.scratches, |index, partials, scratch| {
             let piece = &self.pieces[index];
             let kv = batch[places[piece.tokens.start].sequence].cache.view(layer, piece.head);
             attend(model.team.isa, kv, scoring, tile(piece), piece.segments.clone(), scratch, partials);

@@ -28,19 +28,21 @@ impl Team {
         weights::multiply(&self.threads, x, products);
     }
 
-    /// Calls `f(index, piece, scratch)` for every piece of `len` numbers of `out`; `work` is that of all.
+    /// Calls `f(index, piece, scratch)` for every piece of `len` numbers of `out`; `work` is that of all. Each thread has
+    /// its own of `scratches`, which are made as needed.
     pub(super) fn each_piece(
         &self,
         out: &mut [f32],
         len: usize,
         work: usize,
+        scratches: &mut Vec<Scratch>,
         f: impl Fn(usize, &mut [f32], &mut Scratch) + Sync,
     ) {
+        scratches.resize_with(self.threads.threads(), Scratch::default);
         if work < GRAIN {
-            let mut scratch = Scratch::default();
-            return out.chunks_exact_mut(len).enumerate().for_each(|(index, piece)| f(index, piece, &mut scratch));
+            let scratch = &mut scratches[0];
+            return out.chunks_exact_mut(len).enumerate().for_each(|(index, piece)| f(index, piece, scratch));
         }
-        let mut scratches: Vec<Scratch> = (0..self.threads.threads()).map(|_| Scratch::default()).collect();
-        self.threads.share_chunks(out, len, &mut scratches, f);
+        self.threads.share_chunks(out, len, scratches, f);
     }
 }
