@@ -51,6 +51,20 @@ impl KvShape {
         PAGE * 2 * self.head_dim.div_ceil(BLOCK)
     }
 
+    /// Where a head lies in a page.
+    #[inline(always)]
+    fn head(self, layer: usize, head: usize) -> Head {
+        let index = layer * self.heads + head;
+        let (elements, scales) = (index * self.head_elements(), index * self.head_scales());
+        let (keys, key_scales) = (elements + PAGE * self.head_dim, scales + self.head_scales() / 2);
+        Head {
+            keys: elements..keys,
+            values: keys..elements + self.head_elements(),
+            key_scales: scales..key_scales,
+            value_scales: key_scales..scales + self.head_scales(),
+        }
+    }
+
     /// Bytes of a page. With d elements a head, and p that number filled up to a multiple of 16, one head of one position
     /// takes 4·(d + p) bytes in f32, 2·(d + p) in f16, and d + p + 8·⌈d / 32⌉ in q8_0.
     pub fn page_bytes(self) -> usize {
@@ -63,6 +77,14 @@ impl KvShape {
                 KvFormat::Q8_0 => elements + 4 * scales,
             }
     }
+}
+
+/// Where the numbers of a head lie in a page, and its scales in a page of [`KvFormat::Q8_0`].
+struct Head {
+    keys: Range<usize>,
+    values: Range<usize>,
+    key_scales: Range<usize>,
+    value_scales: Range<usize>,
 }
 
 /// Keys and values of [`PAGE`] positions, for all layers and heads.
@@ -125,7 +147,8 @@ impl KvPage {
         assert!(position < PAGE && layer < self.shape.layers, "a place in the page");
         assert!(keys.len() == heads * head_dim && values.len() == keys.len(), "a key and a value for every head");
         for (head, (key, value)) in keys.chunks_exact(head_dim).zip(values.chunks_exact(head_dim)).enumerate() {
-            let (elements, scales) = self.ranges(layer, head);
+            let Head { keys, values, key_scales, value_scales } = self.shape.head(layer, head);
+            let (elements, scales) = (keys.start..values.end, key_scales.start..value_scales.end);
             let at = Place { position, dim: head_dim, padded: self.shape.padded() };
             match &mut self.numbers {
                 Numbers::F32(numbers) => at.write_f32(&mut numbers[elements], key, value),
@@ -137,20 +160,11 @@ impl KvPage {
         }
     }
 
-    /// Where the elements and the scales of a head lie.
-    #[inline(always)]
-    fn ranges(&self, layer: usize, head: usize) -> (Range<usize>, Range<usize>) {
-        let index = layer * self.shape.heads + head;
-        let (elements, scales) = (self.shape.head_elements(), self.shape.head_scales());
-        (index * elements..(index + 1) * elements, index * scales..(index + 1) * scales)
-    }
-
     /// The keys of a head as `[head_dim]` of [PAGE] positions: where they lie, or widened, which is exact but for
     /// q8_0's one rounding of q·d, in `room` of at least that size.
     #[inline(always)]
     fn keys<'a, L: WeightLanes>(&'a self, layer: usize, head: usize, room: &'a mut [f32]) -> &'a [[f32; PAGE]] {
-        let (elements, scales) = self.ranges(layer, head);
-        let keys = elements.start..elements.start + self.shape.head_dim * PAGE;
+        let Head { keys, key_scales, .. } = self.shape.head(layer, head);
         let room = &mut room[..keys.len()];
         let floats = match &self.numbers {
             Numbers::F32(numbers) => &numbers[keys],
@@ -159,7 +173,7 @@ impl KvPage {
                 room
             }
             Numbers::Q8_0 { numbers, scales: all } => {
-                let scales = all[scales].as_chunks::<PAGE>().0;
+                let scales = all[key_scales].as_chunks::<PAGE>().0;
                 let elements = numbers[keys].as_chunks::<PAGE>().0;
                 for (element, (out, numbers)) in room.as_chunks_mut::<PAGE>().0.iter_mut().zip(elements).enumerate() {
                     let scales = &scales[element / BLOCK];
@@ -173,12 +187,22 @@ impl KvPage {
         floats.as_chunks().0
     }
 
-    /// Calls the keys, or the values, of a head into the cache.
+    /// Calls a head's keys into the cache.
     #[inline(always)]
-    fn prefetch<L: Lanes>(&self, layer: usize, head: usize, keys: bool) {
-        let (elements, scales) = self.ranges(layer, head);
-        let middle = elements.start + self.shape.head_dim * PAGE;
-        let elements = if keys { elements.start..middle } else { middle..elements.end };
+    fn prefetch_keys<L: Lanes>(&self, layer: usize, head: usize) {
+        let Head { keys, key_scales, .. } = self.shape.head(layer, head);
+        self.prefetch::<L>(keys, key_scales);
+    }
+
+    /// Calls a head's values into the cache.
+    #[inline(always)]
+    fn prefetch_values<L: Lanes>(&self, layer: usize, head: usize) {
+        let Head { values, value_scales, .. } = self.shape.head(layer, head);
+        self.prefetch::<L>(values, value_scales);
+    }
+
+    #[inline(always)]
+    fn prefetch<L: Lanes>(&self, elements: Range<usize>, scales: Range<usize>) {
         match &self.numbers {
             Numbers::F32(numbers) => prefetch::<L, _>(&numbers[elements]),
             Numbers::F16(numbers) => prefetch::<L, _>(&numbers[elements]),
@@ -192,8 +216,7 @@ impl KvPage {
     /// The values of a head as [PAGE] rows of whole lanes: as [`Self::keys`].
     #[inline(always)]
     fn values<'a, L: WeightLanes>(&'a self, layer: usize, head: usize, room: &'a mut [f32]) -> &'a [[f32; LANES]] {
-        let (elements, scales) = self.ranges(layer, head);
-        let values = elements.start + self.shape.head_dim * PAGE..elements.end;
+        let Head { values, value_scales, .. } = self.shape.head(layer, head);
         let room = &mut room[..values.len()];
         let floats = match &self.numbers {
             Numbers::F32(numbers) => &numbers[values],
@@ -203,7 +226,7 @@ impl KvPage {
             }
             Numbers::Q8_0 { numbers, scales: all } => {
                 let (blocks, padded) = (self.shape.head_dim.div_ceil(BLOCK), self.shape.padded());
-                let scales = all[scales][blocks * PAGE..].chunks_exact(blocks);
+                let scales = all[value_scales].chunks_exact(blocks);
                 let rows = room.chunks_exact_mut(padded).zip(numbers[values].chunks_exact(padded));
                 for ((out, numbers), scales) in rows.zip(scales) {
                     for ((out, numbers), scale) in out.chunks_mut(BLOCK).zip(numbers.chunks(BLOCK)).zip(scales) {
@@ -332,11 +355,19 @@ impl KvView<'_> {
         self.pages[page - self.dropped].keys::<L>(self.layer, self.head, room)
     }
 
-    /// Calls the keys or values of a page, if there is one, into the cache.
+    /// Calls the keys in a page, if there is one, into the cache.
     #[inline(always)]
-    pub(super) fn prefetch<L: Lanes>(&self, page: usize, keys: bool) {
+    pub(super) fn prefetch_keys<L: Lanes>(&self, page: usize) {
         if let Some(page) = self.pages.get(page - self.dropped) {
-            page.prefetch::<L>(self.layer, self.head, keys);
+            page.prefetch_keys::<L>(self.layer, self.head);
+        }
+    }
+
+    /// Calls the values in a page, if there is one, into the cache.
+    #[inline(always)]
+    pub(super) fn prefetch_values<L: Lanes>(&self, page: usize) {
+        if let Some(page) = self.pages.get(page - self.dropped) {
+            page.prefetch_values::<L>(self.layer, self.head);
         }
     }
 

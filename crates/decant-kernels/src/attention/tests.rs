@@ -41,16 +41,12 @@ impl Sequence {
         let head_dim = self.keys[0].len();
         let kv = KvView { pages: &self.pages, dropped: 0, layer: LAYER, head: HEAD };
         let len = tile.tokens * tile.group * partial_len(head_dim);
-        let Range { start, end } = tile.segments();
-        let pieces: Vec<Range<usize>> = if by_segment {
-            (start..end).rev().map(|segment| segment..segment + 1).collect()
-        } else {
-            vec![start..end]
-        };
-        let mut partials = vec![f32::NAN; pieces.len() * len];
+        let segments = tile.segments();
+        let step = if by_segment { 1 } else { segments.len() };
+        let mut partials = vec![f32::NAN; segments.len().div_ceil(step) * len];
         let mut scratch = Scratch::default();
-        for (segments, partials) in pieces.into_iter().zip(partials.rchunks_exact_mut(len)) {
-            attend(isa, kv, scoring, tile, segments, &mut scratch, partials);
+        for (first, partials) in segments.step_by(step).zip(partials.chunks_exact_mut(len)) {
+            attend(isa, kv, scoring, tile, first..first + step, &mut scratch, partials);
         }
         let mut out = vec![f32::NAN; tile.tokens * tile.group * head_dim];
         finish(isa, &mut partials, len, head_dim, &mut out);

@@ -191,11 +191,12 @@ impl Part<'_> {
     #[inline(always)]
     fn score<L: WeightLanes>(&self, Scratch { queries, weights, room, .. }: &mut Scratch) {
         let rows = self.rows();
-        for page in self.pages() {
-            if page + 1 < self.pages().end {
-                self.kv.prefetch::<L>(page + 1, true);
-            } else {
-                self.kv.prefetch::<L>(self.pages().start, false);
+        let pages = self.pages();
+        for page in pages.clone() {
+            // What is read next; the weights have driven it from the cache since the last token.
+            match page + 1 < pages.end {
+                true => self.kv.prefetch_keys::<L>(page + 1),
+                false => self.kv.prefetch_values::<L>(pages.start),
             }
             let keys = self.kv.keys::<L>(page, room);
             let at = page * PAGE - self.segment.start;
@@ -235,11 +236,11 @@ impl Part<'_> {
         for row in rows.clone() {
             partials[row * partial_len..][..lanes * LANES].fill(0.0);
         }
-        for page in self.pages() {
-            if page + 1 < self.pages().end {
-                self.kv.prefetch::<L>(page + 1, false);
-            } else {
-                self.kv.prefetch::<L>(page + 1, true);
+        let pages = self.pages();
+        for page in pages.clone() {
+            match page + 1 < pages.end {
+                true => self.kv.prefetch_values::<L>(page + 1),
+                false => self.kv.prefetch_keys::<L>(page + 1),
             }
             let values = self.kv.values::<L>(page, room);
             let positions = page * PAGE..(page + 1) * PAGE;
