@@ -99,19 +99,19 @@ impl<L: WeightLanes, F: Blocks<N>, const N: usize, const B: usize> Step<L, B> fo
     fn add<const M: usize>(bytes: &[u8; B], x: [&Pair; M], sums: &mut [L; M]) {
         let blocks = [part::<N>(bytes, 0), part::<N>(bytes, N)];
         let w = L::signed([F::integers::<L>(blocks[0]), F::integers::<L>(blocks[1])]);
-        let scales = L::by_block([F::scale(blocks[0]), F::scale(blocks[1])]);
-        for m in 0..M {
-            let x_scales = L::load(&x[m].scales);
-            sums[m] = L::floats(L::dot_signed(w, &x[m].values)).mul_add(scales.mul(x_scales), sums[m]);
-        }
+        add_scaled(w, L::scales([F::scale(blocks[0]), F::scale(blocks[1])]), x, sums);
         if let [Some(even), Some(odd)] = [F::least(blocks[0]), F::least(blocks[1])] {
-            let least = L::by_block([even, odd]);
             let ones = L::signed([L::spread(u32::MAX, 1), L::spread(u32::MAX, 1)]);
-            for m in 0..M {
-                let x_scales = L::load(&x[m].scales);
-                sums[m] = L::floats(L::dot_signed(ones, &x[m].values)).mul_add(least.mul(x_scales), sums[m]);
-            }
+            add_scaled(ones, L::scales([even, odd]), x, sums);
         }
+    }
+}
+
+#[inline(always)]
+fn add_scaled<L: WeightLanes, const M: usize>(w: L::Signed, scales: L::Scales, x: [&Pair; M], sums: &mut [L; M]) {
+    for m in 0..M {
+        let factors = L::scaled(scales, &x[m].scales);
+        sums[m] = L::floats(L::dot_signed(w, &x[m].values)).mul_add(factors, sums[m]);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::activations::Activations;
-use super::blocks::{InPairs, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, part};
+use super::blocks::{InPairs, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
 use super::columns::ColumnsMut;
 use super::floats::{BF16, F16, F32};
 use super::format::{Format, Weights};
@@ -99,10 +99,11 @@ fn bands<L: WeightLanes, F: Step<L, B>, const B: usize>(weights: Weights<'_>, x:
             let left = out.rows() - first;
             let mut band = Band { weights, rows: rows.clone(), x, first, out: &mut out };
             first += match (left, L::TILE) {
-                (1, _) => band.tiles::<L, F, B, 2, 1>(),
+                (1, _) => band.tiles::<L, F, B, 4, 1>(),
                 (2, _) => band.tiles::<L, F, B, 2, 2>(),
                 (_, Tile::OneByFour) => band.tiles::<L, F, B, 1, 4>(),
-                (_, Tile::TwoByFour) => band.tiles::<L, F, B, 2, 4>(),
+                (3 | 4, Tile::TwoByEight) => band.tiles::<L, F, B, 2, 4>(),
+                (_, Tile::TwoByEight) => band.tiles::<L, F, B, 2, 8>(),
             };
         }
     }
@@ -119,7 +120,7 @@ struct Band<'a, 'o, I> {
 }
 
 impl<I> Band<'_, '_, I> {
-    /// The products of all rows of the band with up to `M` rows of activations, `R` by `M` at a time. Where fewer are left,
+    /// The products of all rows of the band with up to `M` rows of activations, `R` by `M` (a multiple of 4) at a time. Where fewer are left,
     /// the last one stands in for those that lack. Returns `M`.
     #[inline(always)]
     fn tiles<L: WeightLanes, F: Step<L, B, Input = I>, const B: usize, const R: usize, const M: usize>(
@@ -136,10 +137,13 @@ impl<I> Band<'_, '_, I> {
             for r in 1..R {
                 w[r] = self.weights.row((row + r).min(self.rows.end - 1));
             }
-            let sums = tile::<L, F, B, R, M>(w, x);
-            for r in 0..R.min(self.rows.end - row) {
-                for m in 0..M.min(self.out.rows() - self.first) {
-                    self.out.set(self.first + m, row + r, sums[r][m].sum());
+            let tile = tile::<L, F, B, R, M>(w, x);
+            for (four, lanes) in tile.as_flattened().as_chunks::<4>().0.iter().enumerate() {
+                for (i, sum) in L::sums(*lanes).into_iter().enumerate() {
+                    let (r, m) = ((4 * four + i) / M, (4 * four + i) % M);
+                    if row + r < self.rows.end && self.first + m < self.out.rows() {
+                        self.out.set(self.first + m, row + r, sum);
+                    }
                 }
             }
         }
@@ -155,13 +159,22 @@ fn tile<L: WeightLanes, F: Step<L, B>, const B: usize, const R: usize, const M: 
 ) -> [[L; M]; R] {
     let mut sums = [[L::splat(0.0); M]; R];
     let whole = w[0].len() / B;
+    // Cut to one length that the compiler sees: so it checks no index in the loop.
+    let mut w_whole = [&w[0].as_chunks::<B>().0[..whole]; R];
+    for r in 0..R {
+        w_whole[r] = &w[r].as_chunks::<B>().0[..whole];
+    }
+    let mut x_whole = [&x[0][..whole]; M];
+    for m in 0..M {
+        x_whole[m] = &x[m][..whole];
+    }
     for step in 0..whole {
-        let mut inputs = [&x[0][step]; M];
+        let mut inputs = [&x_whole[0][step]; M];
         for m in 1..M {
-            inputs[m] = &x[m][step];
+            inputs[m] = &x_whole[m][step];
         }
         for r in 0..R {
-            let bytes = part::<B>(w[r], step * B);
+            let bytes = &w_whole[r][step];
             L::prefetch(bytes.as_ptr().wrapping_add(AHEAD));
             F::add(bytes, inputs, &mut sums[r]);
         }

@@ -173,8 +173,8 @@ fn twice(eight: [u8; 8]) -> [u8; 16] {
     both
 }
 
-/// A block a step: of all four quarters, the products of a lane are summed as integers; then what is taken away, by pairs of
-/// sixteens.
+/// A block a step: of all four quarters, the products of a lane are summed as integers, less the offsets; then the least
+/// values are taken away. Both stand by pairs of sixteens in the first eight lanes.
 pub(super) struct InSuperblocks<F>(F);
 
 impl<L: WeightLanes, F: Superblocks<B>, const B: usize> Step<L, B> for InSuperblocks<F> {
@@ -185,21 +185,28 @@ impl<L: WeightLanes, F: Superblocks<B>, const B: usize> Step<L, B> for InSuperbl
         let Scales { d, s, less } = F::scales(block);
         let s = L::words(s);
         let mut ints = [L::no_ints(); M];
+        if let Less::Offset { bits } = less {
+            let offsets = match bits {
+                2 => L::raised_words::<2>(s),
+                _ => L::raised_words::<5>(s),
+            };
+            for m in 0..M {
+                ints[m] = L::less_dot(offsets, &x[m].sums);
+            }
+        }
         quarter::<L, F, B, 0, M>(block, s, x, &mut ints);
         quarter::<L, F, B, 1, M>(block, s, x, &mut ints);
         quarter::<L, F, B, 2, M>(block, s, x, &mut ints);
         quarter::<L, F, B, 3, M>(block, s, x, &mut ints);
-        let d = f16_to_f32::<L>(d);
-        let (e, n) = match less {
-            Less::Offset { bits: 2 } => (d, L::raised_words::<2>(s)),
-            Less::Offset { .. } => (d, L::raised_words::<5>(s)),
-            Less::Least { e, n } => (f16_to_f32::<L>(e), L::words(n)),
-        };
+        let d = L::half(d);
         for m in 0..M {
-            let scale = L::splat(x[m].scale);
-            let sum = L::floats(ints[m]).mul_add(d.mul(scale), sums[m]);
-            let away = e.mul(L::splat(-x[m].scale));
-            sums[m] = L::dot_words(n, &x[m].sums).mul_add(away, sum);
+            sums[m] = L::floats(ints[m]).mul_add(L::splat(d * x[m].scale), sums[m]);
+        }
+        if let Less::Least { e, n } = less {
+            let (e, n) = (L::half(e), L::words(n));
+            for m in 0..M {
+                sums[m] = L::add_dot(n, &x[m].sums, -(e * x[m].scale), sums[m]);
+            }
         }
     }
 }
@@ -221,12 +228,6 @@ fn quarter<L: WeightLanes, F: Superblocks<B>, const B: usize, const T: usize, co
     for m in 0..M {
         ints[m] = L::dot_scaled(w, &x[m].values[T], factors, ints[m]);
     }
-}
-
-/// One f16 in all lanes.
-#[inline(always)]
-fn f16_to_f32<L: WeightLanes>(half: [u8; 2]) -> L {
-    L::by_block([half, half])
 }
 
 /// The numbers that a row of blocks stands for.

@@ -51,6 +51,7 @@ unsafe impl WeightLanes for Avx2 {
     type Block = __m256i;
     type Bytes = [__m256i; 2];
     type Signed = [__m256i; 2];
+    type Scales = __m128;
     type Words = __m256i;
     type Quad = [__m256i; 2];
     type Ints = [__m256i; 2];
@@ -79,12 +80,24 @@ unsafe impl WeightLanes for Avx2 {
         }
     }
     #[inline(always)]
-    fn by_block(halves: [[u8; 2]; 2]) -> Self {
+    fn half(bytes: [u8; 2]) -> f32 {
+        // SAFETY: see above.
+        unsafe { _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(u16::from_le_bytes(bytes))))) }
+    }
+    #[inline(always)]
+    fn scales(halves: [[u8; 2]; 2]) -> Self::Scales {
         let both = i32::from_le_bytes([halves[0][0], halves[0][1], halves[1][0], halves[1][1]]);
         // SAFETY: see above.
+        unsafe { _mm_cvtph_ps(_mm_cvtsi32_si128(both)) }
+    }
+    #[inline(always)]
+    fn scaled(scales: Self::Scales, x: &[f32; LANES]) -> Self {
+        // Lanes 7 and 8 are one of each block: two products are enough, to be spread by ports that idle.
+        // SAFETY: see above.
         unsafe {
-            let both = _mm_cvtph_ps(_mm_cvtsi32_si128(both));
-            Avx2(_mm256_broadcastss_ps(both), _mm256_broadcastss_ps(_mm_movehdup_ps(both)))
+            let x = _mm_castsi128_ps(_mm_loadl_epi64(x.as_ptr().add(7).cast()));
+            let products = _mm_mul_ps(scales, x);
+            Avx2(_mm256_broadcastss_ps(products), _mm256_broadcastss_ps(_mm_movehdup_ps(products)))
         }
     }
     #[inline(always)]
@@ -193,9 +206,20 @@ unsafe impl WeightLanes for Avx2 {
         }
     }
     #[inline(always)]
-    fn dot_words(a: Self::Words, b: &[i16; 16]) -> Self {
+    fn less_dot(a: Self::Words, b: &[i16; 16]) -> Self::Ints {
         // SAFETY: see above.
-        unsafe { Avx2(_mm256_cvtepi32_ps(_mm256_madd_epi16(a, table!(b))), _mm256_setzero_ps()) }
+        unsafe {
+            let zero = _mm256_setzero_si256();
+            [_mm256_sub_epi32(zero, _mm256_madd_epi16(a, table!(b))), zero]
+        }
+    }
+    #[inline(always)]
+    fn add_dot(a: Self::Words, b: &[i16; 16], factor: f32, sum: Self) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            let dots = _mm256_cvtepi32_ps(_mm256_madd_epi16(a, table!(b)));
+            Avx2(_mm256_fmadd_ps(dots, _mm256_set1_ps(factor), sum.0), sum.1)
+        }
     }
     #[inline(always)]
     fn abs(self) -> Self {
@@ -221,6 +245,23 @@ unsafe impl WeightLanes for Avx2 {
             let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
             let bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
             _mm_storeu_si128(out.as_mut_ptr().cast(), bytes);
+        }
+        out
+    }
+    #[inline(always)]
+    fn sums([a, b, c, d]: [Self; 4]) -> [f32; 4] {
+        let mut out = [0.0; 4];
+        // SAFETY: see above.
+        unsafe {
+            // Lanes i with i + 8; then i + 4 of two rows at once, i + 2 of four, and i + 1.
+            let [a, b] = [_mm256_add_ps(a.0, a.1), _mm256_add_ps(b.0, b.1)];
+            let [c, d] = [_mm256_add_ps(c.0, c.1), _mm256_add_ps(d.0, d.1)];
+            let ac = _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(a, c), _mm256_permute2f128_ps::<0x31>(a, c));
+            let bd = _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(b, d), _mm256_permute2f128_ps::<0x31>(b, d));
+            let two = _mm256_add_ps(_mm256_shuffle_ps::<0x44>(ac, bd), _mm256_shuffle_ps::<0xEE>(ac, bd));
+            let one = _mm256_add_ps(two, _mm256_movehdup_ps(two));
+            let (ab, cd) = (_mm256_castps256_ps128(one), _mm256_extractf128_ps::<1>(one));
+            _mm_storeu_ps(out.as_mut_ptr(), _mm_shuffle_ps::<0x88>(ab, cd));
         }
         out
     }

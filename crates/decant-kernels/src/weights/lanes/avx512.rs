@@ -14,13 +14,14 @@ const FIRST_QUAD: [i16; 32] =
 // `crate::lanes::dispatch`). In every method, loads and stores stay inside the arrays that are passed, and ask for no
 // alignment.
 unsafe impl WeightLanes for Avx512 {
-    const TILE: Tile = Tile::TwoByFour;
+    const TILE: Tile = Tile::TwoByEight;
     const BIAS: u8 = 0x80;
 
     type Block = __m256i;
     type Bytes = __m512i;
     /// The bytes, and by lane -128 times their sum: what the bias of activations adds, taken away beforehand.
     type Signed = (__m512i, __m512i);
+    type Scales = __m512;
     type Words = __m256i;
     type Quad = __m512i;
     type Ints = __m512i;
@@ -44,13 +45,21 @@ unsafe impl WeightLanes for Avx512 {
         }
     }
     #[inline(always)]
-    fn by_block(halves: [[u8; 2]; 2]) -> Self {
-        let both = i32::from_le_bytes([halves[0][0], halves[0][1], halves[1][0], halves[1][1]]);
+    fn half(bytes: [u8; 2]) -> f32 {
+        Avx2::half(bytes)
+    }
+    #[inline(always)]
+    fn scales(halves: [[u8; 2]; 2]) -> Self::Scales {
         // SAFETY: see above.
         unsafe {
-            let both = _mm512_castps128_ps512(_mm_cvtph_ps(_mm_cvtsi32_si128(both)));
-            Avx512(_mm512_permutexvar_ps(_mm512_loadu_si512(BY_BLOCK.as_ptr().cast()), both))
+            let both = _mm512_castps128_ps512(Avx2::scales(halves));
+            _mm512_permutexvar_ps(_mm512_loadu_si512(BY_BLOCK.as_ptr().cast()), both)
         }
+    }
+    #[inline(always)]
+    fn scaled(scales: Self::Scales, x: &[f32; LANES]) -> Self {
+        // SAFETY: see above.
+        unsafe { Avx512(_mm512_mul_ps(scales, _mm512_loadu_ps(x.as_ptr()))) }
     }
     #[inline(always)]
     fn block(from: &[u8; 32]) -> Self::Block {
@@ -137,10 +146,20 @@ unsafe impl WeightLanes for Avx512 {
         }
     }
     #[inline(always)]
-    fn dot_words(a: Self::Words, b: &[i16; 16]) -> Self {
-        let Avx2(low, _) = Avx2::dot_words(a, b);
+    fn less_dot(a: Self::Words, b: &[i16; 16]) -> Self::Ints {
+        let [low, _] = Avx2::less_dot(a, b);
         // SAFETY: see above.
-        unsafe { Avx512(_mm512_zextps256_ps512(low)) }
+        unsafe { _mm512_zextsi256_si512(low) }
+    }
+    #[inline(always)]
+    fn add_dot(a: Self::Words, b: &[i16; 16], factor: f32, sum: Self) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            let dots = _mm256_madd_epi16(a, _mm256_loadu_si256(b.as_ptr().cast()));
+            let dots = _mm512_cvtepi32_ps(_mm512_zextsi256_si512(dots));
+            // The other lanes stay as they are, whatever the factor.
+            Avx512(_mm512_mask3_fmadd_ps(dots, _mm512_set1_ps(factor), sum.0, 0xFF))
+        }
     }
     #[inline(always)]
     fn abs(self) -> Self {
@@ -153,6 +172,21 @@ unsafe impl WeightLanes for Avx512 {
         let mut out = [0; LANES];
         // SAFETY: see above. The integer is the low byte of the float.
         unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(_mm512_castps_si512(rounded.0))) };
+        out
+    }
+    #[inline(always)]
+    fn sums([a, b, c, d]: [Self; 4]) -> [f32; 4] {
+        let mut out = [0.0; 4];
+        // SAFETY: see above.
+        unsafe {
+            // Lanes i with i + 8 of two rows at once, then i + 4 of four, i + 2 and i + 1.
+            let ab = _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(a.0, b.0), _mm512_shuffle_f32x4::<0xEE>(a.0, b.0));
+            let cd = _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(c.0, d.0), _mm512_shuffle_f32x4::<0xEE>(c.0, d.0));
+            let four = _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(ab, cd), _mm512_shuffle_f32x4::<0xDD>(ab, cd));
+            let two = _mm512_add_ps(four, _mm512_permute_ps::<0b01_00_11_10>(four));
+            let one = _mm512_add_ps(two, _mm512_movehdup_ps(two));
+            _mm_storeu_ps(out.as_mut_ptr(), _mm512_castps512_ps128(_mm512_maskz_compress_ps(0x1111, one)));
+        }
         out
     }
 }

@@ -31,6 +31,8 @@ pub(crate) unsafe trait WeightLanes: Lanes {
     type Bytes: Copy;
     /// A pair of blocks of signed bytes, as [`Self::dot_signed`] wants it.
     type Signed: Copy;
+    /// Two scales.
+    type Scales: Copy;
     /// Sixteen signed words of 16 bits: one for every sixteen bytes of 256.
     type Words: Copy;
     /// Four of them, each for sixteen bytes of a pair.
@@ -44,8 +46,12 @@ pub(crate) unsafe trait WeightLanes: Lanes {
     fn load_f16(from: &[u8; 32]) -> Self;
     /// Sixteen little-endian bfloat16, widened: exact.
     fn load_bf16(from: &[u8; 32]) -> Self;
-    /// Lanes 8b..8b + 8 are `halves[b]`, a little-endian binary16, widened.
-    fn by_block(halves: [[u8; 2]; 2]) -> Self;
+    /// A little-endian binary16, widened: exact.
+    fn half(bytes: [u8; 2]) -> f32;
+    /// The scales of two blocks, little-endian binary16, widened.
+    fn scales(halves: [[u8; 2]; 2]) -> Self::Scales;
+    /// The scales, each in the lanes of its block, times `x`, all of whose lanes of a block are equal.
+    fn scaled(scales: Self::Scales, x: &[f32; LANES]) -> Self;
 
     /// Thirty-two bytes as they are.
     fn block(from: &[u8; 32]) -> Self::Block;
@@ -82,13 +88,21 @@ pub(crate) unsafe trait WeightLanes: Lanes {
     fn raised_words<const S: i32>(words: Self::Words) -> Self::Words;
     /// Words 4T..4T + 4.
     fn quad<const T: i32>(words: Self::Words) -> Self::Quad;
-    /// Lane i below 8 is the sum of the products of words 2i and 2i + 1; the others are 0.
-    fn dot_words(a: Self::Words, b: &[i16; 16]) -> Self;
+    /// Lane i below 8 is less than nothing by the products of words 2i and 2i + 1; the others are 0.
+    fn less_dot(a: Self::Words, b: &[i16; 16]) -> Self::Ints;
+    /// `sum`, and in lane i below 8 the products of words 2i and 2i + 1, summed as integers, times `factor`.
+    fn add_dot(a: Self::Words, b: &[i16; 16], factor: f32, sum: Self) -> Self;
 
     /// The magnitude of each lane.
     fn abs(self) -> Self;
     /// `self * factor`, rounded to integers (ties to even) that fit a signed byte.
     fn rounded_bytes(self, factor: Self) -> [u8; LANES];
+
+    /// [`Lanes::sum`] of each.
+    #[inline(always)]
+    fn sums(four: [Self; 4]) -> [f32; 4] {
+        [four[0].sum(), four[1].sum(), four[2].sum(), four[3].sum()]
+    }
 }
 
 /// The largest tile whose sums a tier's registers hold.
@@ -96,10 +110,10 @@ pub(crate) unsafe trait WeightLanes: Lanes {
 pub(crate) enum Tile {
     /// One row of weights by four of activations.
     OneByFour,
-    /// Two by four.
+    /// Two by eight.
     // Only AVX-512 has the registers.
     #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
-    TwoByFour,
+    TwoByEight,
 }
 
 // SAFETY: uses no instruction beyond the target's baseline.
@@ -110,6 +124,7 @@ unsafe impl WeightLanes for Scalar {
     type Block = [u8; 32];
     type Bytes = [[u8; 32]; 2];
     type Signed = [[u8; 32]; 2];
+    type Scales = [f32; 2];
     type Words = [i16; 16];
     type Quad = [i16; 4];
     type Ints = [i32; LANES];
@@ -130,8 +145,16 @@ unsafe impl WeightLanes for Scalar {
         Scalar(std::array::from_fn(|i| bf16::from_le_bytes(bytes[i]).to_f32_const()))
     }
     #[inline(always)]
-    fn by_block(halves: [[u8; 2]; 2]) -> Self {
-        Scalar(std::array::from_fn(|lane| f16::from_le_bytes(halves[lane / 8]).to_f32_const()))
+    fn half(bytes: [u8; 2]) -> f32 {
+        f16::from_le_bytes(bytes).to_f32_const()
+    }
+    #[inline(always)]
+    fn scales(halves: [[u8; 2]; 2]) -> Self::Scales {
+        [Self::half(halves[0]), Self::half(halves[1])]
+    }
+    #[inline(always)]
+    fn scaled(scales: Self::Scales, x: &[f32; LANES]) -> Self {
+        Scalar(std::array::from_fn(|lane| scales[lane / 8] * x[lane]))
     }
     #[inline(always)]
     fn block(from: &[u8; 32]) -> Self::Block {
@@ -205,13 +228,15 @@ unsafe impl WeightLanes for Scalar {
         std::array::from_fn(|i| words[4 * T as usize + i])
     }
     #[inline(always)]
-    fn dot_words(a: Self::Words, b: &[i16; 16]) -> Self {
-        let product = |i: usize| i32::from(a[i]) * i32::from(b[i]);
-        Scalar(std::array::from_fn(
-            |lane| {
-                if lane < 8 { (product(2 * lane) + product(2 * lane + 1)) as f32 } else { 0.0 }
-            },
-        ))
+    fn less_dot(a: Self::Words, b: &[i16; 16]) -> Self::Ints {
+        std::array::from_fn(|lane| if lane < 8 { -dot_two(&a, b, lane) } else { 0 })
+    }
+    #[inline(always)]
+    fn add_dot(a: Self::Words, b: &[i16; 16], factor: f32, sum: Self) -> Self {
+        Scalar(std::array::from_fn(|lane| match lane < 8 {
+            true => (dot_two(&a, b, lane) as f32).mul_add(factor, sum.0[lane]),
+            false => sum.0[lane],
+        }))
     }
     #[inline(always)]
     fn abs(self) -> Self {
@@ -221,4 +246,10 @@ unsafe impl WeightLanes for Scalar {
     fn rounded_bytes(self, factor: Self) -> [u8; LANES] {
         self.mul_add(factor, Scalar::splat(ROUND)).0.map(|x| x.to_bits() as u8)
     }
+}
+
+/// The products of words 2i and 2i + 1.
+#[inline(always)]
+fn dot_two(a: &[i16; 16], b: &[i16; 16], i: usize) -> i32 {
+    i32::from(a[2 * i]) * i32::from(b[2 * i]) + i32::from(a[2 * i + 1]) * i32::from(b[2 * i + 1])
 }

@@ -38,8 +38,8 @@ fn pairs(w: uint8x16_t, x: int8x16_t) -> int16x8_t {
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn dot_eight_words(a: int16x8_t, b: int16x8_t) -> float32x4_t {
-    vcvtq_f32_s32(vpaddq_s32(vmull_s16(vget_low_s16(a), vget_low_s16(b)), vmull_high_s16(a, b)))
+fn dot_eight_words(a: int16x8_t, b: int16x8_t) -> int32x4_t {
+    vpaddq_s32(vmull_s16(vget_low_s16(a), vget_low_s16(b)), vmull_high_s16(a, b))
 }
 
 // SAFETY: NEON belongs to the target. In every method, loads and stores stay inside the arrays that are passed, and ask for
@@ -51,6 +51,7 @@ unsafe impl WeightLanes for Neon {
     type Block = [uint8x16_t; 2];
     type Bytes = [[uint8x16_t; 2]; 2];
     type Signed = [[uint8x16_t; 2]; 2];
+    type Scales = float32x2_t;
     type Words = [int16x8_t; 2];
     type Quad = int16x4_t;
     type Ints = [int32x4_t; 4];
@@ -70,12 +71,23 @@ unsafe impl WeightLanes for Neon {
         Neon(each!(widen_bf16(halves)))
     }
     #[inline(always)]
-    fn by_block(halves: [[u8; 2]; 2]) -> Self {
-        let both = u32::from_le_bytes([halves[0][0], halves[0][1], halves[1][0], halves[1][1]]);
+    fn half(bytes: [u8; 2]) -> f32 {
         // SAFETY: see above; so in every method below.
+        unsafe { vgetq_lane_f32::<0>(widen_f16(vcreate_u16(u64::from(u16::from_le_bytes(bytes))))) }
+    }
+    #[inline(always)]
+    fn scales(halves: [[u8; 2]; 2]) -> Self::Scales {
+        let both = u32::from_le_bytes([halves[0][0], halves[0][1], halves[1][0], halves[1][1]]);
+        // SAFETY: see above.
+        unsafe { vget_low_f32(widen_f16(vcreate_u16(u64::from(both)))) }
+    }
+    #[inline(always)]
+    fn scaled(scales: Self::Scales, x: &[f32; LANES]) -> Self {
+        // Lanes 7 and 8 are one of each block.
+        // SAFETY: see above.
         unsafe {
-            let both = widen_f16(vcreate_u16(u64::from(both)));
-            let (even, odd) = (vdupq_laneq_f32::<0>(both), vdupq_laneq_f32::<1>(both));
+            let products = vmul_f32(scales, vld1_f32(x.as_ptr().add(7)));
+            let (even, odd) = (vdupq_lane_f32::<0>(products), vdupq_lane_f32::<1>(products));
             Neon([even, even, odd, odd])
         }
     }
@@ -195,12 +207,22 @@ unsafe impl WeightLanes for Neon {
         }
     }
     #[inline(always)]
-    fn dot_words(a: Self::Words, b: &[i16; 16]) -> Self {
+    fn less_dot(a: Self::Words, b: &[i16; 16]) -> Self::Ints {
         // SAFETY: see above.
         unsafe {
-            let (low, high) = (vld1q_s16(b.as_ptr()), vld1q_s16(b.as_ptr().add(8)));
-            let none = vdupq_n_f32(0.0);
-            Neon([dot_eight_words(a[0], low), dot_eight_words(a[1], high), none, none])
+            let (low, high, none) = (vld1q_s16(b.as_ptr()), vld1q_s16(b.as_ptr().add(8)), vdupq_n_s32(0));
+            [vnegq_s32(dot_eight_words(a[0], low)), vnegq_s32(dot_eight_words(a[1], high)), none, none]
+        }
+    }
+    #[inline(always)]
+    fn add_dot(a: Self::Words, b: &[i16; 16], factor: f32, sum: Self) -> Self {
+        let Neon([even, odd, c, d]) = sum;
+        // SAFETY: see above.
+        unsafe {
+            let (low, high, factor) = (vld1q_s16(b.as_ptr()), vld1q_s16(b.as_ptr().add(8)), vdupq_n_f32(factor));
+            let even = vfmaq_f32(even, vcvtq_f32_s32(dot_eight_words(a[0], low)), factor);
+            let odd = vfmaq_f32(odd, vcvtq_f32_s32(dot_eight_words(a[1], high)), factor);
+            Neon([even, odd, c, d])
         }
     }
     #[inline(always)]
