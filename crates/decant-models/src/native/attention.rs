@@ -13,7 +13,7 @@ use crate::weights::ModelConfig;
 const TILE_ROWS: usize = 64;
 
 /// The memory of attention, used again layer after layer.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Attention {
     pieces: Vec<Piece>,
     partials: Vec<f32>,
@@ -22,6 +22,7 @@ pub(super) struct Attention {
 }
 
 /// What one thread does at a time: neighbouring tokens of one sequence, one key-value head, some segments.
+#[derive(Debug)]
 struct Piece {
     /// The tokens, as places in the pass.
     tokens: Range<usize>,

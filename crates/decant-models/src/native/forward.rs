@@ -1,5 +1,7 @@
 //! The graph: embedding, blocks of attention and gated feed-forward, norm, output.
 
+use std::sync::{Mutex, PoisonError};
+
 use decant_decode::{Feed, Rows, TokenId};
 use decant_kernels::vectors::{geglu, rms_norm, softcap, swiglu};
 use decant_kernels::weights::{Activations, ColumnsMut};
@@ -39,15 +41,30 @@ pub(super) fn feed_all(model: &NativeModel, batch: &mut [Feed<'_, KvCache>]) -> 
         }));
     }
     let mut logits = vec![Vec::new(); batch.len()];
-    let mut workspace = Workspace::default();
+    let mut workspace = model.workspaces.take();
     for together in places.chunks(MAX_TOGETHER) {
         workspace.pass(model, together, batch, &mut logits);
     }
+    model.workspaces.put(workspace);
     logits.into_iter().map(|logits| Rows::new(logits, model.config.vocab)).collect()
 }
 
+/// Workspaces of a model that nobody uses now. Only their memory is used again: nothing that was computed in it.
+#[derive(Debug, Default)]
+pub(super) struct Workspaces(Mutex<Vec<Workspace>>);
+
+impl Workspaces {
+    fn take(&self) -> Workspace {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn put(&self, workspace: Workspace) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+    }
+}
+
 /// The memory of passes through the graph; matrices have one row a token.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Workspace {
     /// The residual stream, [tokens, dim].
     stream: Vec<f32>,
@@ -67,6 +84,9 @@ struct Workspace {
     mixed: Vec<f32>,
     gate: Vec<f32>,
     up: Vec<f32>,
+    /// The rows of the stream whose logits are wanted, and these.
+    wanted: Vec<f32>,
+    logits: Vec<f32>,
 }
 
 impl Workspace {
@@ -118,8 +138,8 @@ impl Workspace {
         linear(model, &mut self.input, read, dim, layers);
 
         let angles = layer.rope.map(|rope| (model.ropes[rope].angles(), self.angles[rope].as_slice()));
-        turn(model, &mut self.queries, heads, layer.query_norm.as_deref(), angles);
-        turn(model, &mut self.keys, kv_heads, layer.key_norm.as_deref(), angles);
+        turn(model, &mut self.queries, heads, layer.query_norm.as_deref(), angles, &mut self.side);
+        turn(model, &mut self.keys, kv_heads, layer.key_norm.as_deref(), angles, &mut self.side);
         let keys = self.keys.chunks_exact(kv_heads * head_dim);
         let values = self.values.chunks_exact(kv_heads * head_dim);
         for ((place, keys), values) in places.iter().zip(keys).zip(values) {
@@ -147,19 +167,22 @@ impl Workspace {
     /// Appends the wanted rows to the logits of their sequences.
     fn output(&mut self, model: &NativeModel, places: &[Place], logits: &mut [Vec<f32>]) {
         let ModelConfig { dim, vocab, logit_softcap, .. } = model.config;
-        let wanted = places.iter().zip(self.stream.chunks_exact(dim)).filter(|(place, _)| place.wanted);
-        let (wanted, rows): (Vec<&Place>, Vec<&[f32]>) = wanted.unzip();
-        if wanted.is_empty() {
+        self.wanted.clear();
+        for (place, row) in places.iter().zip(self.stream.chunks_exact(dim)) {
+            if place.wanted {
+                self.wanted.extend_from_slice(row);
+            }
+        }
+        if self.wanted.is_empty() {
             return;
         }
-        let rows = rows.concat();
-        let read = normed(model, &rows, Some(&model.output_norm), &mut self.side);
-        let mut together = Vec::new();
-        linear(model, &mut self.input, read, dim, [(&model.output, &mut together)]);
+        let read = normed(model, &self.wanted, Some(&model.output_norm), &mut self.side);
+        linear(model, &mut self.input, read, dim, [(&model.output, &mut self.logits)]);
         if let Some(cap) = logit_softcap {
-            softcap(model.team.isa, &mut together, cap);
+            softcap(model.team.isa, &mut self.logits, cap);
         }
-        for (place, row) in wanted.into_iter().zip(together.chunks_exact(vocab)) {
+        let wanted = places.iter().filter(|place| place.wanted);
+        for (place, row) in wanted.zip(self.logits.chunks_exact(vocab)) {
             logits[place.sequence].extend_from_slice(row);
         }
     }
@@ -202,16 +225,17 @@ fn add(to: &mut [f32], what: &[f32]) {
 }
 
 /// Brings the heads of every row into the order of halves, normalises them if the model does, and turns them if the layer
-/// does: `angles` are how many a row has, and those of all rows.
+/// does: `angles` are how many a row has, and those of all rows. `stored` is memory to use.
 fn turn(
     model: &NativeModel,
     rows: &mut [f32],
     heads: usize,
     weight: Option<&[f32]>,
     angles: Option<(usize, &[(f32, f32)])>,
+    stored: &mut Vec<f32>,
 ) {
     let ModelConfig { head_dim, row_order, norm_eps, .. } = model.config;
-    let mut stored = vec![0.0; heads * head_dim];
+    stored.resize(heads * head_dim, 0.0);
     for (index, row) in rows.chunks_exact_mut(heads * head_dim).enumerate() {
         if row_order == RowOrder::Pairs {
             stored.copy_from_slice(row);

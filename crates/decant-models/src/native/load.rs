@@ -37,7 +37,18 @@ pub(super) fn load(
     let ropes = ropes.into_iter().flatten().map(|rope| loader.rope(rope)).collect::<Result<_, _>>()?;
     let team = Team::new(options)?;
     let layout = Arc::new(KvLayout::new(&config, options.kv));
-    Ok(NativeModel { config, options, team, layout, ropes, embedding, layers, output_norm, output })
+    Ok(NativeModel {
+        config,
+        options,
+        team,
+        workspaces: Default::default(),
+        layout,
+        ropes,
+        embedding,
+        layers,
+        output_norm,
+        output,
+    })
 }
 
 impl Loader<'_> {

@@ -25,6 +25,7 @@ use crate::LoadError;
 use crate::weights::{ModelConfig, Tensor, TensorSource};
 pub use cache::KvCache;
 use cache::KvLayout;
+use forward::Workspaces;
 use rope::Rope;
 use team::Team;
 
@@ -52,6 +53,7 @@ pub struct NativeModel {
     config: ModelConfig,
     options: EngineOptions,
     team: Team,
+    workspaces: Workspaces,
     layout: Arc<KvLayout>,
     /// The model's, and that of windowed layers if it is another.
     ropes: Vec<Rope>,
