@@ -176,9 +176,10 @@ impl KvPage {
                 let scales = all[key_scales].as_chunks::<PAGE>().0;
                 let elements = numbers[keys].as_chunks::<PAGE>().0;
                 for (element, (out, numbers)) in room.as_chunks_mut::<PAGE>().0.iter_mut().zip(elements).enumerate() {
-                    let scales = &scales[element / BLOCK];
-                    for ((out, number), scale) in out.iter_mut().zip(numbers).zip(scales) {
-                        *out = f32::from(*number) * scale;
+                    let scales = scales[element / BLOCK].as_chunks().0;
+                    let sixteens = out.as_chunks_mut().0.iter_mut().zip(numbers.as_chunks().0);
+                    for ((out, numbers), scales) in sixteens.zip(scales) {
+                        *out = L::load_bytes(numbers).mul(L::load(scales)).store();
                     }
                 }
                 room
@@ -229,10 +230,9 @@ impl KvPage {
                 let scales = all[value_scales].chunks_exact(blocks);
                 let rows = room.chunks_exact_mut(padded).zip(numbers[values].chunks_exact(padded));
                 for ((out, numbers), scales) in rows.zip(scales) {
-                    for ((out, numbers), scale) in out.chunks_mut(BLOCK).zip(numbers.chunks(BLOCK)).zip(scales) {
-                        for (out, number) in out.iter_mut().zip(numbers) {
-                            *out = f32::from(*number) * scale;
-                        }
+                    let sixteens = out.as_chunks_mut().0.iter_mut().zip(numbers.as_chunks().0);
+                    for (i, (out, numbers)) in sixteens.enumerate() {
+                        *out = L::load_bytes(numbers).mul(L::splat(scales[i * LANES / BLOCK])).store();
                     }
                 }
                 room

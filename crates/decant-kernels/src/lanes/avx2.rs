@@ -77,6 +77,16 @@ unsafe impl Lanes for Avx2 {
         unsafe { Avx2(_mm256_loadu_ps(from.as_ptr()), _mm256_loadu_ps(from.as_ptr().add(8))) }
     }
     #[inline(always)]
+    fn load_bytes(from: &[i8; LANES]) -> Self {
+        let from: *const __m128i = from.as_ptr().cast();
+        // SAFETY: sixteen bytes lie behind `from`, eight for each load; neither asks for alignment.
+        unsafe {
+            let low = _mm256_cvtepi8_epi32(_mm_loadl_epi64(from));
+            let high = _mm256_cvtepi8_epi32(_mm_loadl_epi64(from.byte_add(8)));
+            Avx2(_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high))
+        }
+    }
+    #[inline(always)]
     fn store(self) -> [f32; LANES] {
         let mut out = [0.0; LANES];
         // SAFETY: `out` has room for sixteen floats; the stores ask for no alignment.

@@ -45,6 +45,11 @@ unsafe impl Lanes for Avx512 {
         unsafe { Avx512(_mm512_loadu_ps(from.as_ptr())) }
     }
     #[inline(always)]
+    fn load_bytes(from: &[i8; LANES]) -> Self {
+        // SAFETY: sixteen bytes lie behind `from`; the load asks for no alignment.
+        unsafe { Avx512(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.as_ptr().cast())))) }
+    }
+    #[inline(always)]
     fn store(self) -> [f32; LANES] {
         let mut out = [0.0; LANES];
         // SAFETY: `out` has room for sixteen floats; the store asks for no alignment.

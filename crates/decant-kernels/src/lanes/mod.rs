@@ -34,6 +34,15 @@ pub(crate) unsafe trait Lanes: Copy {
 
     fn splat(value: f32) -> Self;
     fn load(from: &[f32; LANES]) -> Self;
+    /// Sixteen signed bytes, widened: exact.
+    #[inline(always)]
+    fn load_bytes(from: &[i8; LANES]) -> Self {
+        let mut wide = [0.0; LANES];
+        for (wide, byte) in wide.iter_mut().zip(from) {
+            *wide = f32::from(*byte);
+        }
+        Self::load(&wide)
+    }
     fn store(self) -> [f32; LANES];
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
