@@ -50,7 +50,7 @@ fn templates_render_as_in_jinja() {
             }
         }
     }
-    assert_eq!(refusals, 2);
+    assert_eq!(refusals, 4);
 }
 
 #[test]

@@ -86,6 +86,10 @@ fn but(mut file: File, key: &str, value: Field) -> File {
     file.with(key, value)
 }
 
+fn get(file: &File, key: &str) -> Field {
+    file.metadata.iter().find(|field| field.0 == key).unwrap().1.clone()
+}
+
 fn encode(tokenizer: &Tokenizer, add_special: bool) -> Vec<Vec<u32>> {
     texts().iter().map(|text| tokenizer.encode(text, add_special).unwrap()).collect()
 }
@@ -164,6 +168,50 @@ fn a_space_is_stripped_at_the_start_only() {
     let unprefixed = from_gguf(&spm().with("tokenizer.ggml.add_space_prefix", Field::Bool(false))).unwrap();
     assert_ne!(unprefixed.encode("the sea", false).unwrap(), ids);
     assert_eq!(unprefixed.decode(&unprefixed.encode(" sea", false).unwrap()), " sea");
+}
+
+#[test]
+fn gemma_puts_no_space_before_a_text_and_has_tokens_of_several() {
+    // metaspace.json with what the Gemmas do otherwise.
+    let mut json: Value = read("metaspace.json");
+    json["normalizer"] = json!({"type": "Replace", "pattern": {"String": " "}, "content": "▁"});
+    json["pre_tokenizer"] =
+        json!({"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": false});
+    json["decoder"]["decoders"].as_array_mut().unwrap().pop();
+    json["model"]["vocab"]["▁▁"] = json!(480);
+    json["model"]["merges"].as_array_mut().unwrap().insert(0, json!(["▁", "▁"]));
+    let added = |id: u32, content: &str, special: bool| {
+        json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": special})
+    };
+    json["added_tokens"].as_array_mut().unwrap().extend([added(480, "▁▁", false), added(481, "<start_of_turn>", true)]);
+    let json = json.to_string();
+    let library = tokenizers::Tokenizer::from_bytes(&json).unwrap();
+    let tokenizer = Tokenizer::from_json(json.as_bytes(), &Hints::default()).unwrap();
+    for text in texts().iter().map(String::as_str).chain(["a  b", "<start_of_turn>user\n   x"]) {
+        let ids = tokenizer.encode(text, true).unwrap();
+        assert_eq!(ids, library.encode(text, true).unwrap().get_ids());
+        assert_eq!(tokenizer.decode(&ids), library.decode(&ids, true).unwrap());
+    }
+
+    let Field::Texts(mut tokens) = get(&spm(), "tokenizer.ggml.tokens") else { panic!("a list of texts") };
+    let Field::F32s(mut scores) = get(&spm(), "tokenizer.ggml.scores") else { panic!("a list of numbers") };
+    let Field::I32s(mut kinds) = get(&spm(), "tokenizer.ggml.token_type") else { panic!("a list of kinds") };
+    // The converter writes such tokens with spaces.
+    tokens.push("  ".into());
+    scores.push(-1000.0);
+    kinds.push(4);
+    let file = but(spm(), "tokenizer.ggml.tokens", Field::Texts(tokens));
+    let file = but(file, "tokenizer.ggml.scores", Field::F32s(scores));
+    let file = but(file, "tokenizer.ggml.token_type", Field::I32s(kinds));
+    let from_gguf = from_gguf(&file.with("tokenizer.ggml.add_space_prefix", Field::Bool(false))).unwrap();
+    for (file, tokenizer) in [("tokenizer.json", &tokenizer), ("GGUF", &from_gguf)] {
+        for text in ["the sea", " the sea", "a  b", "def sail():\n    return  boat"] {
+            let ids = tokenizer.encode(text, true).unwrap();
+            assert_eq!(ids.contains(&480), text.contains("  "), "{file} {text:?}");
+            assert_eq!(tokenizer.decode(&ids), text, "{file}");
+        }
+    }
 }
 
 #[test]

@@ -211,8 +211,8 @@ fn pieces(tokenizer: &tokenizers::Tokenizer) -> Result<Pieces, TokenizerError> {
         }
         match added.get(id) {
             Some(token) if token.special => pieces.push([]),
-            Some(token) => pieces.push(token.content.bytes()),
-            None => pieces.push(spelling.bytes(token)),
+            // The Gemmas' runs of spaces are added tokens, spelt like all others.
+            _ => pieces.push(spelling.bytes(token)),
         }
     }
     Ok(pieces)
