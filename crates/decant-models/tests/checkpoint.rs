@@ -100,6 +100,57 @@ fn gguf_metadata_is_the_configuration() {
 }
 
 #[test]
+fn gguf_files_of_every_architecture_are_read_as_llama_cpp_reads_them() {
+    let of = |architecture: &str| named(architecture).f32s("token_embd.weight", &[4, 3], &[0.5; 12]);
+    let gemma2 = config(&of("gemma2")).unwrap();
+    assert_eq!((gemma2.norms, gemma2.norm_offset, gemma2.embedding_scale), (Norms::Both, 0.0, 2.0));
+    assert_eq!((gemma2.attention_softcap, gemma2.logit_softcap), (Some(50.0), Some(30.0)));
+    assert_eq!((gemma2.window(0), gemma2.window(1), gemma2.local_rope), (Some(4096), None, None));
+    assert_eq!((gemma2.activation, gemma2.attention_scale), (Activation::Gelu, 1.0 / 2f32.sqrt()));
+    // The 27B takes dim / heads: llama.cpp knows it by its layers.
+    let scale = |architecture: &str, layers: u32| {
+        let mut file = of(architecture).with(&format!("{architecture}.attention.key_length"), Field::U32(64));
+        let count = file.metadata.iter_mut().find(|field| field.0.ends_with("block_count")).unwrap();
+        count.1 = Field::U32(layers);
+        config(&file).unwrap().attention_scale
+    };
+    assert_eq!([scale("gemma2", 46), scale("gemma3", 62)], [1.0 / 2f32.sqrt(); 2]);
+    assert_eq!([scale("gemma2", 26), scale("gemma3", 34)], [0.125; 2]);
+
+    let gemma3 = of("gemma3")
+        .with("gemma3.attention.sliding_window", Field::U32(512))
+        .with("gemma3.rope.scaling.type", Field::Text("linear".into()))
+        .with("gemma3.rope.scaling.factor", Field::F32(8.0));
+    let gemma3 = config(&gemma3).unwrap();
+    assert_eq!(gemma3.rope, RopeConfig { theta: 5e5, scaling: RopeScaling::Linear { factor: 8.0 } });
+    assert_eq!(gemma3.local_rope, Some(RopeConfig { theta: 1e4, scaling: RopeScaling::None }));
+    assert_eq!([4, 5, 6].map(|layer| gemma3.turns_locally(layer)), [true, false, true]);
+    assert_eq!((gemma3.attention_softcap, gemma3.logit_softcap), (None, None));
+
+    let pattern = |value| of("gemma2").with("gemma2.attention.sliding_window_pattern", value);
+    assert_eq!(config(&pattern(Field::U32(3))).unwrap().windowed, Layers::AllButEvery(3));
+    assert_eq!(config(&pattern(Field::Bools(vec![false, true]))).unwrap().windowed, Layers::Listed(vec![false, true]));
+    assert!(matches!(config(&pattern(Field::I32s(vec![0, 1]))), Err(LoadError::Gguf(_))));
+
+    let smollm3 = config(&of("smollm3")).unwrap();
+    assert_eq!((smollm3.row_order, smollm3.roped), (RowOrder::Pairs, Layers::AllButEvery(4)));
+    let olmo2 = config(&of("olmo2").f32s("blk.0.attn_q_norm.weight", &[4], &[1.0; 4])).unwrap();
+    assert_eq!((olmo2.row_order, olmo2.norms, olmo2.qk_norm), (RowOrder::Halves, Norms::After, Some(QkNorm::AllHeads)));
+
+    let phi3 = of("phi3")
+        .with("phi3.attention.sliding_window", Field::U32(0))
+        .with("phi3.rope.scaling.original_context_length", Field::U32(32))
+        .with("phi3.rope.scaling.attn_factor", Field::F32(1.19))
+        .f32s("blk.0.attn_qkv.weight", &[4, 8], &[0.0; 32])
+        .f32s("rope_factors_long.weight", &[1], &[2.0])
+        .f32s("rope_factors_short.weight", &[1], &[1.0]);
+    let phi3 = config(&phi3).unwrap();
+    let [short, long] = [Part::ShortRopeFactors, Part::LongRopeFactors].map(RopeFactors::Stored);
+    assert_eq!(phi3.rope.scaling, RopeScaling::LongRope { short, long, original_context: 32, magnitude: 1.19 });
+    assert_eq!((phi3.fused, phi3.sliding_window), (true, None));
+}
+
+#[test]
 fn gguf_features_that_the_engine_lacks_are_named() {
     let message = |file: File| config(&file).unwrap_err().to_string();
     assert_eq!(
@@ -233,6 +284,74 @@ fn sliding_windows_are_read_as_each_architecture_means_them() {
         types(["full_attention", "chunked_attention"]).unwrap_err().to_string(),
         "a layer of `chunked_attention` is not supported"
     );
+}
+
+#[test]
+fn gemma3_says_little_and_is_understood() {
+    let eyes: (&str, Dtype, &[usize]) = ("vision_tower.encoder.bias", Dtype::F32, &[2]);
+    let read = |config: &Value, root: &str| {
+        let name = format!("{root}embed_tokens.weight");
+        open(folder(config, &[(&name, Dtype::BF16, &[3, 4]), eyes]).path()).unwrap()
+    };
+    // All that the file of the 4B says of its text model.
+    let text = json!({"hidden_size": 2560, "intermediate_size": 10240, "model_type": "gemma3_text",
+        "num_hidden_layers": 34, "rope_scaling": {"factor": 8.0, "rope_type": "linear"}, "sliding_window": 1024});
+    let file = json!({"model_type": "gemma3", "text_config": text, "vision_config": {"hidden_size": 1152}});
+    let old = read(&file, "language_model.model.");
+    let naming = Naming::HuggingFace { root: "language_model.model.", norms: Norms::Both };
+    assert_eq!((old.architecture, old.naming), (Architecture::Gemma3, naming));
+    assert_eq!((old.heads, old.kv_heads, old.head_dim, old.vocab, old.context), (8, 4, 256, 262_208, 131_072));
+    assert_eq!((old.norm_offset, old.attention_scale, old.tied_embeddings), (1.0, 0.0625, true));
+    assert_eq!(old.embedding_scale, 50.596_443);
+    assert_eq!(old.rope, RopeConfig { theta: 1e6, scaling: RopeScaling::Linear { factor: 8.0 } });
+    assert_eq!(old.local_rope, Some(RopeConfig { theta: 1e4, scaling: RopeScaling::None }));
+    assert_eq!([4, 5, 6].map(|layer| old.window(layer)), [Some(1024), None, Some(1024)]);
+
+    // The same as transformers 5 writes it.
+    let kind = |layer: usize| if layer % 6 == 5 { "full_attention" } else { "sliding_attention" };
+    let mut new = file;
+    let text = new["text_config"].as_object_mut().unwrap();
+    text.remove("rope_scaling");
+    text.insert("layer_types".into(), (0..34).map(kind).collect());
+    let global = json!({"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6});
+    let local = json!({"rope_type": "default", "rope_theta": 1e4});
+    text.insert("rope_parameters".into(), json!({"full_attention": global, "sliding_attention": local}));
+    let new = read(&new, "model.language_model.");
+    assert!((0..34).all(|layer| new.window(layer) == old.window(layer)));
+    let naming = Naming::HuggingFace { root: "model.language_model.", norms: Norms::Both };
+    assert_eq!(new, ModelConfig { naming, windowed: new.windowed.clone(), ..old });
+}
+
+#[test]
+fn fields_of_single_architectures_are_read() {
+    let read = |model_type: &str, fields: Value| {
+        let mut config = config_json(model_type);
+        config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        open(folder(&config, &[EMBEDDING]).path())
+    };
+    let gemma2 = json!({"hidden_activation": "gelu_pytorch_tanh", "query_pre_attn_scalar": 144, "head_dim": 128});
+    let gemma2 = read("gemma2", gemma2).unwrap();
+    assert_eq!((gemma2.activation, gemma2.attention_scale), (Activation::Gelu, 1.0 / 12.0));
+    assert_eq!((gemma2.attention_softcap, gemma2.logit_softcap), (Some(50.0), Some(30.0)));
+    assert_eq!(read("gemma2", json!({"final_logit_softcapping": null})).unwrap().logit_softcap, None);
+
+    // Phi-3 mini with a context of 128k, whose factor of attention is known.
+    let listed = |factor: f32| vec![factor; 36];
+    let long_rope = json!({"type": "su", "short_factor": listed(1.0), "long_factor": listed(4.0)});
+    let fields = json!({"head_dim": 96, "partial_rotary_factor": 0.75, "max_position_embeddings": 131072,
+        "original_max_position_embeddings": 4096, "rope_scaling": long_rope});
+    let phi3 = read("phi3", fields).unwrap();
+    let [short, long] = [1.0, 4.0].map(|factor| RopeFactors::Listed(listed(factor)));
+    let scaling = RopeScaling::LongRope { short, long, original_context: 4096, magnitude: 1.190_238_1 };
+    assert_eq!((phi3.rope_dim, phi3.rope.scaling), (72, scaling));
+    let half = read("llama", json!({"partial_rotary_factor": 0.5})).unwrap_err();
+    assert_eq!(half.to_string(), "`partial_rotary_factor` of 0.5 is not supported");
+
+    assert_eq!(read("smollm3", json!({})).unwrap().roped, Layers::AllButEvery(4));
+    assert_eq!(read("smollm3", json!({"no_rope_layer_interval": 2})).unwrap().roped, Layers::AllButEvery(2));
+    assert_eq!(read("smollm3", json!({"no_rope_layers": [0, 1]})).unwrap().roped, Layers::Listed(vec![false, true]));
+    let olmo2 = read("olmo2", json!({})).unwrap();
+    assert_eq!((olmo2.norms, olmo2.naming), (Norms::After, Naming::hugging_face(Norms::After)));
 }
 
 #[test]

@@ -282,6 +282,7 @@ fn a_configuration_that_lies_is_refused() {
         ("rope_dim", ModelConfig { rope_dim: 0, ..llama() }),
         ("rope_dim", ModelConfig { rope_dim: 7, ..llama() }),
         ("rope_dim", ModelConfig { rope_dim: 18, ..llama() }),
+        ("qkv_bias", ModelConfig { fused: true, qkv_bias: true, ..llama() }),
         ("row_order", ModelConfig { rope_dim: 8, row_order: RowOrder::Pairs, ..llama() }),
         ("rope.theta", ModelConfig { rope: rope(0.0, RopeScaling::None), ..llama() }),
         ("rope.theta", ModelConfig { local_rope: Some(rope(-1.0, RopeScaling::None)), ..llama() }),

@@ -40,6 +40,7 @@ pub(super) fn check(config: &ModelConfig) -> Result<(), LoadError> {
         c.rope_dim,
         format_args!("an even number from 2 to the head_dim of {}", c.head_dim),
     )?;
+    require(!(c.fused && c.qkv_bias), "qkv_bias", true, "false where Q, K and V are fused")?;
     // Permuted rows are permuted head by head: a part of a head, or weights of all heads, would not fit them.
     let whole_heads = c.rope_dim == c.head_dim && c.qk_norm != Some(QkNorm::AllHeads);
     require(whole_heads || c.row_order == RowOrder::Halves, "row_order", "Pairs", "Halves")?;
