@@ -4,11 +4,13 @@
 //! - `architecture` fails on an edge between crates that the design does not have, and on a source file that is too long;
 //! - `instructions write` counts, under callgrind, what each sampler costs; `instructions check` fails where one became dearer;
 //! - `bench-peers` times Decant beside what people run today and writes the table of `docs/benchmarks.md`;
+//! - `check-models` compares the engine's logits with transformers', on random models of every architecture;
 //! - `check` is `generate check` and `architecture`. It is a unit test too.
 
 mod architecture;
 mod generate;
 mod instructions;
+mod models;
 mod pages;
 mod peers;
 
@@ -26,13 +28,14 @@ fn main() -> Result<()> {
         ["instructions", "check"] => instructions::check(root()),
         ["instructions", "run"] => instructions::run(),
         ["bench-peers"] => peers::bench(root()),
+        ["check-models"] => models::check(root()),
         ["architecture"] => architecture::check(root()),
         ["check"] => {
             generate::check(root())?;
             architecture::check(root())
         }
         _ => bail!(
-            "usage: cargo xtask generate write|check | instructions write|check | bench-peers | architecture | check"
+            "usage: cargo xtask generate write|check | instructions write|check | bench-peers | check-models | architecture | check"
         ),
     }
 }
@@ -47,6 +50,19 @@ fn splice(page: &str, name: &str, [begin, end]: [&str; 2], text: &str) -> Result
     let Some((before, rest)) = page.split_once(begin) else { bail!("{name} has no line {begin}") };
     let Some((_, after)) = rest.split_once(end) else { bail!("{name} has no line {end} after {begin}") };
     Ok(format!("{before}{begin}\n{text}{end}{after}"))
+}
+
+fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
+    command.current_dir(root);
+    command
+}
+
+/// The Python that `PYTHON` names, or else `python3`, if it can import these modules.
+fn python(modules: &str) -> Option<Command> {
+    let python = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
+    let found = Command::new(&python).args(["-c", &format!("import {modules}")]).output();
+    found.is_ok_and(|output| output.status.success()).then(|| Command::new(python))
 }
 
 /// Standard output of a command that must succeed.

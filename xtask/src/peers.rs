@@ -6,7 +6,7 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 const PAGE: &str = "docs/benchmarks.md";
@@ -79,7 +79,7 @@ fn samplers() -> BTreeSet<&'static str> {
 
 /// What `decant bench sampler` says. It spells samplers in canonical text; here they keep the names that all use.
 fn ours(root: &Path, observe: &str) -> Result<String> {
-    let mut command = cargo(root);
+    let mut command = crate::cargo(root);
     command.args(["run", "--release", "--package=decant-cli", "--", "bench", "sampler", "--json", "--quiet"]);
     command.arg(format!("--vocab={VOCAB}")).arg(format!("--observe={observe}"));
     command.args(samplers().iter().map(|spec| format!("--sampler={spec}")));
@@ -87,7 +87,7 @@ fn ours(root: &Path, observe: &str) -> Result<String> {
 }
 
 fn rust_peers(root: &Path, folder: &Path, llama: bool) -> Result<String> {
-    let mut command = cargo(root);
+    let mut command = crate::cargo(root);
     command.args(["run", "--release", "--manifest-path=peers/Cargo.toml"]);
     match llama {
         true => drop(command.arg("--features=llama-cpp")),
@@ -100,20 +100,9 @@ fn rust_peers(root: &Path, folder: &Path, llama: bool) -> Result<String> {
 
 /// What transformers' warpers take, if there is a Python that has them.
 fn python(root: &Path, folder: &Path) -> Result<Option<String>> {
-    let python = std::env::var_os("PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
-    let found = Command::new(&python).args(["-c", "import torch, transformers"]).output();
-    if !found.is_ok_and(|output| output.status.success()) {
-        return Ok(None);
-    }
-    let mut command = Command::new(python);
+    let Some(mut command) = crate::python("torch, transformers") else { return Ok(None) };
     command.arg(root.join("peers/warpers.py")).arg(folder).arg(VOCAB.to_string());
     crate::output(&mut command, "peers/warpers.py").map(Some)
-}
-
-fn cargo(root: &Path) -> Command {
-    let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
-    command.current_dir(root);
-    command
 }
 
 fn have(program: &str) -> bool {
