@@ -4,3 +4,4 @@
 pub mod gguf;
 pub mod random_model;
 pub mod reference;
+pub mod tiers;
