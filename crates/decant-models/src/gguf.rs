@@ -1,4 +1,5 @@
-//! Reading GGUF, versions 2 and 3, little endian: typed metadata, the table of tensors, and where their data lies.
+//! Reading GGUF, versions 2 and 3, little endian: typed metadata, the table of tensors, and where their data lies; and writing
+//! its header ([`Header`]).
 //!
 //! The layout is ggml's `docs/gguf.md`. A [`Gguf`] borrows the bytes of the file and copies none of them, so a vocabulary of
 //! 150,000 strings costs one walk. Nothing a file says is believed before it is checked: whatever the bytes, parsing ends
@@ -8,6 +9,7 @@ mod cursor;
 mod error;
 mod tensor;
 mod value;
+mod writer;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -16,12 +18,11 @@ use cursor::Cursor;
 pub use error::GgufError;
 pub use tensor::{TensorInfo, TensorType};
 pub use value::{Array, Value, ValueType};
+use writer::DEFAULT_ALIGNMENT;
+pub use writer::{Field, Header, padding};
 
 /// The first four bytes of every GGUF file.
 pub const MAGIC: [u8; 4] = *b"GGUF";
-
-/// Where tensor data is aligned when `general.alignment` does not say.
-const DEFAULT_ALIGNMENT: u64 = 32;
 
 /// A parsed header: everything in the file but the numbers of its tensors.
 #[derive(Debug)]
