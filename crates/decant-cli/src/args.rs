@@ -2,7 +2,9 @@
 
 use crate::bench::args::Bench;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use decant_models::ModelSource;
+use decant_decode::ModelId;
+use decant_models::native::KvFormat;
+use decant_models::{ModelSource, Quantisation};
 use decant_sampling::{Isa, IsaName, SamplerSpec, TokenId};
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
@@ -82,6 +84,28 @@ pub struct ModelArg {
     /// A GGUF file, a folder with safetensors, `hf:OWNER/NAME[:FILE]`, or the story model that is part of the program
     #[arg(long, short, value_name = "MODEL", default_value = "embedded")]
     pub model: ModelSource,
+    #[command(flatten)]
+    pub storage: Storage,
+}
+
+/// In which form the engine keeps numbers: unlike threads and instructions, this changes results.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Storage {
+    /// Quantise weights that are stored as F32, F16 or BF16 while loading: q8_0
+    #[arg(long, value_name = "TYPE")]
+    pub quantize: Option<Quantisation>,
+    /// How caches keep keys and values: f32, f16 (half the memory) or q8_0 (about a quarter)
+    #[arg(long, value_name = "TYPE", default_value_t = KvFormat::default())]
+    pub kv: KvFormat,
+}
+
+impl Storage {
+    /// How the model of a trace kept its numbers.
+    pub fn of(model: &ModelId) -> anyhow::Result<Self> {
+        let quantize = model.quantise.as_deref().map(str::parse).transpose().map_err(anyhow::Error::msg)?;
+        let kv = model.kv.as_deref().map_or(Ok(KvFormat::default()), str::parse).map_err(anyhow::Error::msg)?;
+        Ok(Storage { quantize, kv })
+    }
 }
 
 /// Which sampler.

@@ -1,5 +1,6 @@
 //! `decant doctor`: what this machine and this build offer, and what is missing.
 
+use crate::args::Storage;
 use crate::model::{Model, hub_settings};
 use crate::session::Session;
 use anyhow::Result;
@@ -26,7 +27,7 @@ pub fn run(session: &Session) -> Result<()> {
     let offline = if hub.offline { ", offline" } else { "" };
     line("hub", format!("{}, {token}{offline}", hub.endpoint))?;
     line("model cache", format!("{}, {}", hub.cache.display(), cached(&hub.cache)))?;
-    match Model::load(&ModelSource::Embedded, session) {
+    match Model::load_on(&ModelSource::Embedded, Storage::default(), session, session.threads) {
         Ok(model) => {
             let info = model.info();
             let size = info.file_len as f64 / 1e6;

@@ -26,7 +26,7 @@ struct Prompt {
 pub fn run(args: &Generate, session: &Session) -> Result<()> {
     let spec = args.sampler.spec(session)?;
     let text = text_or_stdin(args.prompt.prompt.as_deref(), "prompt")?;
-    let model = Model::load(&args.model.model, session)?;
+    let model = Model::load(&args.model, session)?;
     let prompt = prompt(text, args, &model)?;
     let first_seed = args.seed.unwrap_or_else(random_seed);
     let header = header(args, spec, first_seed, &prompt, &model);

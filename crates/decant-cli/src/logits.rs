@@ -18,7 +18,7 @@ pub fn run(args: &Logits, session: &Session) -> Result<()> {
         Some(_) => None,
         None => Some(text_or_stdin(args.prompt.prompt.as_deref(), "prompt")?),
     };
-    let model = Model::load(&args.model.model, session)?;
+    let model = Model::load(&args.model, session)?;
     let ids = match (&args.ids, text) {
         (Some(IdList(ids)), _) => ids.clone(),
         (None, text) => model.encode(&text.unwrap_or_default(), true)?,

@@ -6,6 +6,7 @@ mod doctor;
 mod generate;
 mod heat;
 mod logits;
+mod memory;
 mod model;
 mod npy;
 mod page;

@@ -1,30 +1,51 @@
 //! A model, and the few things that the commands ask of it.
 
+use crate::args::{ModelArg, Storage};
 use crate::session::Session;
 use anyhow::{Result, bail};
 use decant_decode::{Header, LanguageModel, ModelId};
 use decant_models::hub::{Hub, HubSettings, Progress};
-use decant_models::native::{EngineOptions, NativeModel};
+use decant_models::native::{EngineOptions, KvFormat, NativeModel};
 use decant_models::template::{Message, Moment, TemplateError};
 use decant_models::tokenizer::Tokenizer;
-use decant_models::{LoadError, ModelInfo, ModelSource};
+use decant_models::{LoadError, LoadOptions, ModelInfo, ModelSource};
 use decant_sampling::{Isa, Sampler, SamplerSpec, SpecError, TokenId};
 use indicatif::ProgressBar;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A loaded model, and what the user calls it.
 pub struct Model {
     model: decant_models::Model,
     source: ModelSource,
+    storage: Storage,
 }
 
 impl Model {
-    /// Loads a model.
-    pub fn load(source: &ModelSource, session: &Session) -> Result<Self, LoadError> {
-        let options = EngineOptions { threads: session.threads, isa: session.isa, ..EngineOptions::default() };
+    /// Loads a model to run on all threads of the session.
+    pub fn load(arg: &ModelArg, session: &Session) -> Result<Self, LoadError> {
+        Model::load_on(&arg.model, arg.storage, session, session.threads)
+    }
+
+    /// Loads a model to run on so many threads.
+    pub fn load_on(
+        source: &ModelSource,
+        storage: Storage,
+        session: &Session,
+        threads: NonZeroUsize,
+    ) -> Result<Self, LoadError> {
+        let engine = EngineOptions { threads, isa: session.isa, kv: storage.kv };
+        let options = LoadOptions { engine, quantise: storage.quantize };
         let hub = Hub::new(hub_settings());
-        let model = decant_models::Model::load(source, options, &hub, &mut downloads(session))?;
-        Ok(Model { model, source: source.clone() })
+        let (started, mut bar) = (Instant::now(), ProgressBar::hidden());
+        let mut told = |progress: Progress<'_>| {
+            if started.elapsed() > Duration::from_secs(1) {
+                show(&mut bar, progress, session);
+            }
+        };
+        let model = decant_models::Model::load(source, options, &hub, &mut told)?;
+        bar.finish_and_clear();
+        Ok(Model { model, source: source.clone(), storage })
     }
 
     /// Loads the model that a trace was made with: from `source`, or from where it was then.
@@ -33,7 +54,8 @@ impl Model {
             Some(source) => source.clone(),
             None => header.model.source.parse()?,
         };
-        let model = Model::load(&source, session)?;
+        let storage = Storage::of(&header.model)?;
+        let model = Model::load_on(&source, storage, session, session.threads)?;
         let (recorded, given) = (&header.model.hash, &model.model.info.hash);
         if recorded != given {
             bail!("the trace was made with another model than {source}: hash {recorded}, not {given}");
@@ -41,9 +63,11 @@ impl Model {
         Ok(model)
     }
 
-    /// Name and digest, as traces keep them.
+    /// Name, digest and what else its rows depend on, as traces keep them.
     pub fn id(&self) -> ModelId {
-        ModelId { source: self.source.to_string(), hash: self.model.info.hash.clone() }
+        let kv = (self.storage.kv != KvFormat::default()).then(|| self.storage.kv.to_string());
+        let quantise = self.storage.quantize.map(|to| to.to_string());
+        ModelId { source: self.source.to_string(), hash: self.model.info.hash.clone(), quantise, kv }
     }
 
     /// What the template makes of a user's message, if the model has one.
@@ -97,18 +121,13 @@ impl Model {
     }
 }
 
-/// Shows how far the download of each file has come.
-fn downloads(session: &Session) -> impl FnMut(Progress<'_>) {
-    let mut bar = ProgressBar::hidden();
-    move |Progress { file, done, total }| {
-        if bar.message() != file {
-            bar = session.bar(file, total.unwrap_or(done), true);
-        }
-        bar.set_position(done);
-        if Some(done) == total {
-            bar.finish_and_clear();
-        }
+/// Shows how far each file, or the quantising, has come, if loading takes more than a second.
+fn show(bar: &mut ProgressBar, Progress { file, done, total }: Progress<'_>, session: &Session) {
+    if bar.message() != file {
+        bar.finish_and_clear();
+        *bar = session.bar(file, total.unwrap_or(done), true);
     }
+    bar.set_position(done);
 }
 
 /// The hub, its cache and its token, as the environment names them.

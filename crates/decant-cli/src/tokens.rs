@@ -10,7 +10,7 @@ use std::io::{self, Write};
 
 pub fn tokenize(args: &Tokenize, session: &Session) -> Result<()> {
     let text = text_or_stdin(args.text.as_deref(), "text")?;
-    let model = Model::load(&args.model.model, session)?;
+    let model = Model::load(&args.model, session)?;
     let tokenizer = model.tokenizer();
     let ids = tokenizer.encode(&text, true)?;
     let piece = |&id: &TokenId| tokenizer.piece(id).unwrap_or_default();
@@ -27,7 +27,7 @@ pub fn tokenize(args: &Tokenize, session: &Session) -> Result<()> {
 }
 
 pub fn detokenize(args: &Detokenize, session: &Session) -> Result<()> {
-    let model = Model::load(&args.model.model, session)?;
+    let model = Model::load(&args.model, session)?;
     let ids: Vec<TokenId> = args.ids.iter().flat_map(|list| list.0.iter().copied()).collect();
     let vocab = model.tokenizer().vocab();
     if let Some(id) = ids.iter().find(|&&id| id as usize >= vocab) {

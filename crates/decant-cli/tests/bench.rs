@@ -90,3 +90,44 @@ fn what_cannot_be_measured_is_refused() {
     assert!(error(&["--sampler", "wonder=1"]).contains("wonder"));
     assert!(error(&["--vocab", "0"]).contains("vocab"));
 }
+
+#[test]
+fn the_engine_against_the_machine() {
+    let place = Place::new();
+    let tiny = ["bench", "engine", "--quiet", "--json", "--seconds", "0", "--batch", "1,3"];
+    let kept = ["--shape", "tiny", "--type", "q5_k", "--keep", "tiny.gguf", "--threads", "1,2", "--prefill", "20"];
+    let lines = place.json(&[&tiny[..], &kept].concat());
+    let asked: Vec<[u64; 3]> = lines
+        .iter()
+        .map(|line| ["threads", "batch", "prefill"].map(|key| line[key].as_u64().unwrap_or_default()))
+        .collect();
+    assert_eq!(asked, [[1, 1, 0], [1, 3, 0], [1, 0, 20], [2, 1, 0], [2, 3, 0], [2, 0, 20]]);
+    for line in &lines {
+        assert_eq!(line["model"], "random tiny q5_k");
+        let number = |key: &str| line[key].as_f64().unwrap();
+        for key in ["read_gb_per_s", "floats_gop_per_s", "bytes_gop_per_s", "weights_gb_per_s", "tokens_per_s"] {
+            assert!(number(key) > 0.0, "{key}: {line}");
+        }
+        assert!(number("best_ms") <= number("ms") && number("of_floats") < 1.0, "{line}");
+        let ratio = number("weights_gb_per_s") / number("read_gb_per_s");
+        assert!((number("of_read") - ratio).abs() <= 0.01 * ratio + 1e-4, "{line}");
+    }
+    // What was kept is a model as any other; told to keep keys and values in f16, the engine does.
+    let again = ["--model", "tiny.gguf", "--kv", "f16", "--threads", "1", "--prefill", "0"];
+    let [one, three] = &place.json(&[&tiny[..], &again].concat())[..] else { panic!("two lines") };
+    assert_eq!((&one["model"], &one["kv"], &three["batch"]), (&"random tiny q5_k".into(), &"f16".into(), &3.into()));
+    assert!(place.ok(&["detokenize", "-m", "tiny.gguf", "4095"]).contains("w4095"));
+}
+
+#[test]
+fn what_the_engine_cannot_be_measured_on_is_refused() {
+    let place = Place::new();
+    let error = |args: &[&str]| place.err(2, &[&["bench", "engine", "--quiet"], args].concat());
+    assert!(error(&["--shape", "huge"]).contains("known: 1b, small, tiny"));
+    assert!(error(&["--shape", "tiny", "--type", "q9"]).contains("q4_k_m"));
+    assert!(error(&["--type", "f32"]).contains("--shape"));
+    assert!(error(&["--model", "embedded", "--shape", "tiny"]).contains("cannot be used with"));
+    assert!(error(&["--seconds=-1"]).contains("seconds"));
+    assert!(error(&["--kv", "f64"]).contains("known: f32, f16, q8_0"));
+    assert!(place.err(1, &["bench", "engine", "--quiet", "--context", "9999"]).contains("context"));
+}

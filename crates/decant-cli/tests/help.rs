@@ -4,7 +4,7 @@ mod common;
 
 use common::Place;
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 15] = [
     &[],
     &["generate"],
     &["trace"],
@@ -18,6 +18,7 @@ const COMMANDS: [&[&str]; 14] = [
     &["samplers"],
     &["bench"],
     &["bench", "sampler"],
+    &["bench", "engine"],
     &["completions"],
 ];
 

@@ -103,3 +103,22 @@ fn the_page_stands_alone_and_nothing_breaks_out_of_it() {
         assert!(!page.contains(outside), "{outside}");
     }
 }
+
+#[test]
+fn a_trace_knows_how_the_model_kept_its_numbers() {
+    let place = Place::new();
+    let make = ["bench", "engine", "--shape", "tiny", "--type", "f16", "--keep", "tiny.gguf"];
+    place.ok(&[&make[..], &["--batch", "1", "--threads", "1", "--prefill", "0", "--seconds", "0"]].concat());
+    let args = ["generate", "", "-m", "tiny.gguf", "--seed", "3", "--max-tokens", "8", "--trace", "story.jsonl"];
+    place.ok(&[&args[..], &["--quantize", "q8_0", "--kv", "f16"]].concat());
+    assert!(place.ok(&["trace", "check", "story.jsonl"]).contains("bit for bit"));
+    let lines = common::lines(&place.read("story.jsonl"));
+    let model = &lines[0]["header"]["model"];
+    assert_eq!((&model["quantise"], &model["kv"]), (&"q8_0".into(), &"f16".into()));
+    for field in ["quantise", "kv"] {
+        let mut lines = lines.clone();
+        lines[0]["header"]["model"].as_object_mut().unwrap().remove(field);
+        place.write("other.jsonl", lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+        assert_eq!(place.run(&["trace", "check", "other.jsonl"]).status.code(), Some(1), "without {field}");
+    }
+}

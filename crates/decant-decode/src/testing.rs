@@ -85,7 +85,7 @@ pub fn recorded_by(sampler: &str, seed: u64) -> Trace {
     let header = Header {
         format: FORMAT,
         version: "0.0.0".to_owned(),
-        model: ModelId { source: "hashed".to_owned(), hash: "none".to_owned() },
+        model: ModelId { source: "hashed".to_owned(), hash: "none".to_owned(), quantise: None, kv: None },
         sampler: sampler.parse().unwrap(),
         seed,
         stream: 3,

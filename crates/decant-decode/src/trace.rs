@@ -63,6 +63,12 @@ pub struct ModelId {
     pub source: String,
     /// A digest of its weights and tokenizer.
     pub hash: String,
+    /// What weights were quantised to while loading, if they were: it changes rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantise: Option<String>,
+    /// What caches kept keys and values in, if not f32: it changes rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kv: Option<String>,
 }
 
 /// One token drawn, with what the sampler saw and what else was probable.

@@ -9,6 +9,7 @@ pub mod attention;
 mod floor;
 mod isa;
 mod lanes;
+pub mod peaks;
 pub mod rows;
 mod team;
 #[cfg(test)]

@@ -7,10 +7,13 @@ pub mod hub;
 mod identity;
 mod model;
 pub mod native;
+mod quantise;
+pub mod random;
 pub mod template;
 pub mod tokenizer;
 pub mod toy;
 pub mod weights;
 
 pub use error::LoadError;
-pub use model::{FileFormat, Model, ModelInfo, ModelSource};
+pub use model::{FileFormat, LoadOptions, Model, ModelInfo, ModelSource};
+pub use quantise::{Quantisation, Quantised};

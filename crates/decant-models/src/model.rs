@@ -10,6 +10,7 @@ use crate::gguf::Gguf;
 use crate::hub::{Hub, HubModel, Progress};
 use crate::identity::Identity;
 use crate::native::{EngineOptions, NativeModel};
+use crate::quantise::{Quantisation, Quantised};
 use crate::template::ChatTemplate;
 use crate::tokenizer::Tokenizer;
 use crate::weights::{ModelConfig, Storage, TensorSource};
@@ -102,34 +103,63 @@ pub struct Model {
     pub info: ModelInfo,
 }
 
+/// How a model is loaded and run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// How the engine runs.
+    pub engine: EngineOptions,
+    /// What matrices stored as F32, F16 or BF16 are quantised to while loading ([`Quantised`]); `None`: as they are, mapped.
+    pub quantise: Option<Quantisation>,
+}
+
+impl From<EngineOptions> for LoadOptions {
+    fn from(engine: EngineOptions) -> Self {
+        LoadOptions { engine, quantise: None }
+    }
+}
+
 impl Model {
-    /// Loads a model; one of a hub is fetched first, as far as it is not in the cache, and `progress` told of it.
-    /// Weights are mapped, not read: nobody may change the files while the model is in use.
+    /// Loads a model; one of a hub is fetched first, as far as it is not in the cache. `progress` is told of that, and of
+    /// weights that are quantised. Else they are mapped, not read: nobody may change the files while the model is in use.
     ///
     /// # Errors
     /// [`LoadError`], with the file that is at fault.
     pub fn load(
         source: &ModelSource,
-        options: EngineOptions,
+        options: impl Into<LoadOptions>,
         hub: &Hub,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Self, LoadError> {
+        let options = options.into();
         match source {
-            ModelSource::Embedded => Model::from_gguf(&Storage::new(STORIES), EMBEDDED, options),
-            ModelSource::Path(path) => Model::from_path(path, &stem(path), options),
-            ModelSource::Hub(model) => Model::from_path(&hub.fetch(model, progress)?, &model.repository(), options),
+            ModelSource::Embedded => Model::from_gguf(&Storage::new(STORIES), EMBEDDED, options, progress),
+            ModelSource::Path(path) => Model::from_path(path, &stem(path), options, progress),
+            ModelSource::Hub(model) => {
+                let path = hub.fetch(model, progress)?;
+                Model::from_path(&path, &model.repository(), options, progress)
+            }
         }
     }
 
-    fn from_path(path: &Path, name: &str, options: EngineOptions) -> Result<Self, LoadError> {
+    fn from_path(
+        path: &Path,
+        name: &str,
+        options: LoadOptions,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Self, LoadError> {
         let loaded = match path.is_dir() {
-            true => Model::from_folder(path, name, options),
-            false => map_file(path).and_then(|file| Model::from_gguf(&file, name, options)),
+            true => Model::from_folder(path, name, options, progress),
+            false => map_file(path).and_then(|file| Model::from_gguf(&file, name, options, progress)),
         };
         loaded.map_err(|error| error.in_file(path))
     }
 
-    fn from_gguf(storage: &Storage, name: &str, options: EngineOptions) -> Result<Self, LoadError> {
+    fn from_gguf(
+        storage: &Storage,
+        name: &str,
+        options: LoadOptions,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Self, LoadError> {
         let bytes = storage.bytes();
         let gguf = Gguf::parse(bytes)?;
         let mut identity = Identity::default();
@@ -144,10 +174,15 @@ impl Model {
         let tensors = GgufTensors::new(&gguf, storage);
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
         let template = ChatTemplate::from_gguf(&gguf, &tokenizer)?;
-        Model::assemble(gguf_config(&gguf)?, &tensors, (tokenizer, template), info, options)
+        Model::assemble(gguf_config(&gguf)?, &tensors, (tokenizer, template), info, options, progress)
     }
 
-    fn from_folder(folder: &Path, name: &str, options: EngineOptions) -> Result<Self, LoadError> {
+    fn from_folder(
+        folder: &Path,
+        name: &str,
+        options: LoadOptions,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Self, LoadError> {
         let json = ConfigJson::open(folder)?;
         let tensors = Shards::open(folder)?;
         let tokenizer = Tokenizer::from_folder(folder)?;
@@ -164,7 +199,7 @@ impl Model {
             file_len: tensors.file_len(),
         };
         let template = ChatTemplate::from_folder(folder)?;
-        Model::assemble(json.config(&tensors)?, &tensors, (tokenizer, template), info, options)
+        Model::assemble(json.config(&tensors)?, &tensors, (tokenizer, template), info, options, progress)
     }
 
     fn assemble(
@@ -172,13 +207,22 @@ impl Model {
         tensors: &dyn TensorSource,
         (tokenizer, template): (Tokenizer, Option<ChatTemplate>),
         info: ModelInfo,
-        options: EngineOptions,
+        options: LoadOptions,
+        progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Self, LoadError> {
         // The other way round is usual: embeddings are padded to a round number of rows.
         if tokenizer.vocab() > config.vocab {
             return Err(LoadError::Vocabulary { tokenizer: tokenizer.vocab(), model: config.vocab });
         }
-        Ok(Model { engine: NativeModel::new(config, tensors, options)?, tokenizer, template, info })
+        let engine = match options.quantise {
+            None => NativeModel::new(config, tensors, options.engine)?,
+            Some(Quantisation::Q8_0) => {
+                let mut told = |done| progress(Progress { file: "quantising", done, total: Some(info.file_len) });
+                let quantised = Quantised::new(tensors, options.engine.threads, &mut told);
+                NativeModel::new(config, &quantised, options.engine)?
+            }
+        };
+        Ok(Model { engine, tokenizer, template, info })
     }
 }
 

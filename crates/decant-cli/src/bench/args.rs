@@ -1,16 +1,21 @@
 //! The command line of `decant bench`.
 
+use crate::args::Storage;
 use clap::{Args, Subcommand, ValueEnum};
+use decant_models::ModelSource;
+use decant_models::random::{Mix, Size};
 use decant_sampling::SamplerSpec;
 use decant_sampling::yardstick::Regime;
 use serde::Serialize;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 /// Measure how fast Decant is on this machine
 #[derive(Debug, Subcommand)]
 pub enum Bench {
     Sampler(BenchSampler),
+    Engine(BenchEngine),
 }
 
 /// Time samplers against the floor: the least that any sampler must do that looks at a row's probabilities
@@ -44,6 +49,50 @@ pub struct BenchSampler {
     #[arg(long, value_name = "N", default_value = "301")]
     pub runs: NonZeroUsize,
     /// One JSON object a line: vocab, regime, sampler, observe, batch, threads, floor_us, us, ratio, kept, allocations, rows
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Time the engine against what the machine can do: steps of a batch, and prefill
+///
+/// A step takes one token of each sequence to its row of logits. First, in the same run, the machine is measured: how fast it
+/// reads memory (1 GiB of it), how many multiply-adds of f32 and how many products of bytes it does in registers, with each
+/// number of threads. Ratios are to these: weights read a step over the read bandwidth, floating-point operations (2 for each
+/// weight and token) over the peak of f32 and over that of bytes.
+#[derive(Args, Debug)]
+#[command(after_help = ENGINE_EXAMPLES)]
+pub struct BenchEngine {
+    /// The model to measure on: as in `generate` (default: the embedded one)
+    #[arg(long, short, value_name = "MODEL", default_value = "embedded", conflicts_with = "shape")]
+    pub model: ModelSource,
+    #[command(flatten)]
+    pub storage: Storage,
+    /// A model of random weights instead: 1b (2048/8192, 16 layers, 32/8 heads, vocabulary 128,256, tied), small (512/1536,
+    /// 8 layers, 8/8 heads, 32,000) or tiny (256/768, 6 layers, 8/4 heads, 4,096, tied)
+    #[arg(long, value_name = "SIZE")]
+    pub shape: Option<Size>,
+    /// How its matrices are stored: f32, f16, bf16, q8_0, .. or the mix q4_k_m
+    #[arg(long = "type", value_name = "TYPE", default_value = "q8_0", requires = "shape")]
+    pub mix: Mix,
+    /// Write the random model to this GGUF file and leave it there (default: a temporary file)
+    #[arg(long, value_name = "FILE.gguf", requires = "shape")]
+    pub keep: Option<PathBuf>,
+    /// Sequences a step; several with commas
+    #[arg(long, value_name = "B", value_delimiter = ',', default_value = "1,8")]
+    pub batch: Vec<NonZeroUsize>,
+    /// Threads; several with commas (default: one, and all cores)
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub threads: Vec<NonZeroUsize>,
+    /// Tokens in every sequence before the first step; after 32 steps it is cut back to them
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub context: usize,
+    /// Tokens of the prompt that is timed; no more than the model's context; 0: none
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    pub prefill: usize,
+    /// How long each is measured; at least seven steps and one prefill
+    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    pub seconds: f64,
+    /// One JSON object a line: model, isa, kv, threads, batch or prefill, ms (median), best_ms, ratios, peaks
     #[arg(long)]
     pub json: bool,
 }
@@ -82,3 +131,9 @@ Examples:
   decant bench sampler --vocab 32000 --regime medium --runs 25
   decant bench sampler --vocab 4096 --sampler temp=1,top_h=0.4 --rows warm --json
   decant bench sampler --vocab 4096 --sampler top_p=0.9 --batch 16 --threads 2 --rows warm";
+
+const ENGINE_EXAMPLES: &str = "\
+Examples:
+  decant bench engine
+  decant bench engine --shape tiny --type f32 --batch 1,4,16 --threads 1,2 --prefill 64 --seconds 0.1
+  decant bench engine --shape tiny --kv f16 --prefill 0 --seconds 0.1 --json";

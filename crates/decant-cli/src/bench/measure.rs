@@ -1,6 +1,7 @@
 //! One measurement: a sampler and the floor, in turn, on the same rows.
 
 use super::args::Observe;
+use super::median;
 use anyhow::Result;
 use decant_sampling::yardstick::{count_allocations, floor};
 use decant_sampling::{BatchScratch, History, Memory, Pick, Row, RowError, Sampler, Scratch, Seed, Step};
@@ -84,16 +85,11 @@ fn in_turn(Task { sampler, observe, rows, batch, .. }: Task<'_>, runs: NonZeroUs
         outcome?;
     }
     Ok(Measured {
-        floor_us: microseconds(median(floors)),
-        us: microseconds(median(times)),
+        floor_us: microseconds(median(floors).unwrap_or_default()),
+        us: microseconds(median(times).unwrap_or_default()),
         kept: worker.kept()?,
-        allocations: median(allocations),
+        allocations: median(allocations).unwrap_or_default(),
     })
-}
-
-fn median<T: Ord + Copy>(mut values: Vec<T>) -> T {
-    values.sort_unstable();
-    values[values.len() / 2]
 }
 
 fn microseconds(time: Duration) -> f64 {

@@ -19,12 +19,13 @@ use std::sync::Arc;
 
 use decant_decode::{Feed, LanguageModel, ModelError, Rows};
 use decant_kernels::Isa;
-use decant_kernels::attention::KvFormat;
 
 use crate::LoadError;
 use crate::weights::{ModelConfig, Tensor, TensorSource};
 pub use cache::KvCache;
 use cache::KvLayout;
+pub use decant_kernels::attention::KvFormat;
+pub use decant_kernels::peaks;
 use forward::Workspaces;
 use rope::Rope;
 use team::Team;
@@ -109,6 +110,15 @@ impl NativeModel {
     /// How it runs.
     pub fn options(&self) -> EngineOptions {
         self.options
+    }
+
+    /// The matrices that every token is multiplied with, the output's last.
+    pub fn matrices(&self) -> impl Iterator<Item = &Tensor> {
+        let layers = self.layers.iter().flat_map(|layer| {
+            let Layer { query, key, value, attention_output, gate, up, down, .. } = layer;
+            [query, key, value, attention_output, gate, up, down]
+        });
+        layers.chain([&self.output]).map(|linear| &linear.weight)
     }
 }
 
