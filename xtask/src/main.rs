@@ -3,11 +3,13 @@
 //! - `generate write` makes the files that follow from the catalog of stages; `generate check` fails where one is stale;
 //! - `architecture` fails on an edge between crates that the design does not have, and on a source file that is too long;
 //! - `instructions write` counts, under callgrind, what each sampler costs; `instructions check` fails where one became dearer;
-//! - `bench-peers` times Decant beside what people run today and writes the table of `docs/benchmarks.md`;
+//! - `bench-peers samplers` and `bench-peers engine` time Decant beside what people run today and write the tables of
+//!   `docs/benchmarks.md`;
 //! - `check-models` compares the engine's logits with transformers', on random models of every architecture;
 //! - `check` is `generate check` and `architecture`. It is a unit test too.
 
 mod architecture;
+mod engines;
 mod generate;
 mod instructions;
 mod models;
@@ -27,7 +29,8 @@ fn main() -> Result<()> {
         ["instructions", "write"] => instructions::write(root()),
         ["instructions", "check"] => instructions::check(root()),
         ["instructions", "run"] => instructions::run(),
-        ["bench-peers"] => peers::bench(root()),
+        ["bench-peers", "samplers"] => peers::bench(root()),
+        ["bench-peers", "engine"] => engines::bench(root()),
         ["check-models"] => models::check(root()),
         ["architecture"] => architecture::check(root()),
         ["check"] => {
@@ -35,7 +38,8 @@ fn main() -> Result<()> {
             architecture::check(root())
         }
         _ => bail!(
-            "usage: cargo xtask generate write|check | instructions write|check | bench-peers | check-models | architecture | check"
+            "usage: cargo xtask generate write|check | instructions write|check | bench-peers samplers|engine | check-models | \
+             architecture | check"
         ),
     }
 }

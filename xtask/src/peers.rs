@@ -9,8 +9,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const PAGE: &str = "docs/benchmarks.md";
-/// The lines of the page between which the table stands.
+/// The page of both tables.
+pub const PAGE: &str = "docs/benchmarks.md";
+/// The lines of the page between which the samplers' stands.
 const MARKERS: [&str; 2] = ["<!-- peers:begin -->", "<!-- peers:end -->"];
 
 /// Logits a row: Llama 3's.
@@ -44,7 +45,8 @@ pub fn bench(root: &Path) -> Result<()> {
     }
     let llama = have("cmake") && have("clang");
     add(&mut times, &rust_peers(root, &folder, llama)?, None)?;
-    versions.extend(lock_versions(root, llama)?);
+    let told: &[&str] = if llama { &["candle-transformers", "llama-cpp-sys-2"] } else { &["candle-transformers"] };
+    versions.extend(lock_versions(root, told)?);
     match python(root, &folder)? {
         Some(lines) => {
             let (first, lines) = lines.split_once('\n').context("warpers.py prints its versions first")?;
@@ -55,9 +57,13 @@ pub fn bench(root: &Path) -> Result<()> {
         None => println!("SKIPPED: no Python with torch and transformers (set PYTHON to one)"),
     }
     fs::remove_dir_all(&folder)?;
+    write(root, MARKERS, &format!("{}\n{}", machine(&versions)?, table(&times)))
+}
+
+/// Puts a table into the page.
+pub fn write(root: &Path, markers: [&str; 2], table: &str) -> Result<()> {
     let page = fs::read_to_string(root.join(PAGE)).with_context(|| format!("cannot read {PAGE}"))?;
-    let table = format!("{}\n{}", machine(&versions)?, table(&times));
-    fs::write(root.join(PAGE), crate::splice(&page, PAGE, MARKERS, &table)?)?;
+    fs::write(root.join(PAGE), crate::splice(&page, PAGE, markers, table)?)?;
     println!("wrote {PAGE}");
     Ok(())
 }
@@ -90,7 +96,7 @@ fn rust_peers(root: &Path, folder: &Path, llama: bool) -> Result<String> {
     let mut command = crate::cargo(root);
     command.args(["run", "--release", "--manifest-path=peers/Cargo.toml"]);
     match llama {
-        true => drop(command.arg("--features=llama-cpp")),
+        true => drop(command.args(["--bin=samplers", "--features=llama-cpp"])),
         false => println!("SKIPPED: llama.cpp needs cmake and clang"),
     }
     // candle would take every core for a softmax.
@@ -105,7 +111,7 @@ fn python(root: &Path, folder: &Path) -> Result<Option<String>> {
     crate::output(&mut command, "peers/warpers.py").map(Some)
 }
 
-fn have(program: &str) -> bool {
+pub fn have(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
@@ -144,7 +150,7 @@ fn table(times: &Times) -> String {
 }
 
 /// The versions that `peers/Cargo.lock` pins.
-fn lock_versions(root: &Path, llama: bool) -> Result<Vec<String>> {
+pub fn lock_versions(root: &Path, told: &[&str]) -> Result<Vec<String>> {
     #[derive(Deserialize)]
     struct Lock {
         package: Vec<Package>,
@@ -155,7 +161,6 @@ fn lock_versions(root: &Path, llama: bool) -> Result<Vec<String>> {
         version: String,
     }
     let lock: Lock = toml::from_str(&fs::read_to_string(root.join("peers/Cargo.lock"))?)?;
-    let told: &[&str] = if llama { &["candle-transformers", "llama-cpp-sys-2"] } else { &["candle-transformers"] };
     let packages = lock.package.into_iter().filter(|package| told.contains(&package.name.as_str()));
     let versions: Vec<String> = packages.map(|package| format!("{} {}", package.name, package.version)).collect();
     ensure!(versions.len() == told.len(), "peers/Cargo.lock has {versions:?}, expected {told:?}");
@@ -163,7 +168,7 @@ fn lock_versions(root: &Path, llama: bool) -> Result<Vec<String>> {
 }
 
 /// Where, when and what was measured.
-fn machine(versions: &[String]) -> Result<String> {
+pub fn machine(versions: &[String]) -> Result<String> {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model =
         cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name));
