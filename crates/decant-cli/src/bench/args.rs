@@ -135,5 +135,5 @@ Examples:
 const ENGINE_EXAMPLES: &str = "\
 Examples:
   decant bench engine
-  decant bench engine --shape tiny --type f32 --batch 1,4,16 --threads 1,2 --prefill 64 --seconds 0.1
-  decant bench engine --shape tiny --kv f16 --prefill 0 --seconds 0.1 --json";
+  decant bench engine --shape tiny --type f32 --prefill 64 --seconds 0.1
+  decant bench engine --batch 1,4 --threads 1 --kv f16 --seconds 0.1 --json";
