@@ -7,7 +7,7 @@ use super::blocks::{InPairs, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
 use super::columns::ColumnsMut;
 use super::floats::{BF16, F16, F32};
 use super::format::{Format, Weights};
-use super::lanes::{Tile, WeightLanes};
+use super::lanes::WeightLanes;
 use super::superblocks::{InSuperblocks, Q2K, Q3K, Q4K, Q5K, Q6K};
 use crate::Team;
 use crate::lanes::dispatch;
@@ -66,26 +66,31 @@ pub fn multiply(team: &Team, x: &Activations, products: &mut [Product<'_>]) {
     });
 }
 
+/// Every format has a function of its own, in every tier: one for all would take the compiler minutes.
 fn part_of_product(weights: Weights<'_>, x: &Activations, out: ColumnsMut<'_>) {
-    dispatch!(x.isa() => by_format(weights: Weights<'_>, x: &Activations, out: ColumnsMut<'_>));
-}
-
-#[inline(always)]
-fn by_format<L: WeightLanes>(weights: Weights<'_>, x: &Activations, out: ColumnsMut<'_>) {
+    macro_rules! by {
+        ($step:ty, $bytes:literal, $items:ident) => {{
+            #[inline(always)]
+            fn product<L: WeightLanes>(weights: Weights<'_>, x: &Activations, out: ColumnsMut<'_>) {
+                bands::<L, $step, $bytes>(weights, x.$items(), out);
+            }
+            dispatch!(x.isa() => product(weights: Weights<'_>, x: &Activations, out: ColumnsMut<'_>))
+        }};
+    }
     match weights.format {
-        Format::F32 => bands::<L, F32, 64>(weights, x.floats(), out),
-        Format::F16 => bands::<L, F16, 32>(weights, x.floats(), out),
-        Format::BF16 => bands::<L, BF16, 32>(weights, x.floats(), out),
-        Format::Q8_0 => bands::<L, InPairs<Q8_0, 34>, 68>(weights, x.pairs(), out),
-        Format::Q4_0 => bands::<L, InPairs<Q4_0, 18>, 36>(weights, x.pairs(), out),
-        Format::Q4_1 => bands::<L, InPairs<Q4_1, 20>, 40>(weights, x.pairs(), out),
-        Format::Q5_0 => bands::<L, InPairs<Q5_0, 22>, 44>(weights, x.pairs(), out),
-        Format::Q5_1 => bands::<L, InPairs<Q5_1, 24>, 48>(weights, x.pairs(), out),
-        Format::Q2_K => bands::<L, InSuperblocks<Q2K>, 84>(weights, x.supers(), out),
-        Format::Q3_K => bands::<L, InSuperblocks<Q3K>, 110>(weights, x.supers(), out),
-        Format::Q4_K => bands::<L, InSuperblocks<Q4K>, 144>(weights, x.supers(), out),
-        Format::Q5_K => bands::<L, InSuperblocks<Q5K>, 176>(weights, x.supers(), out),
-        Format::Q6_K => bands::<L, InSuperblocks<Q6K>, 210>(weights, x.supers(), out),
+        Format::F32 => by!(F32, 64, floats),
+        Format::F16 => by!(F16, 32, floats),
+        Format::BF16 => by!(BF16, 32, floats),
+        Format::Q8_0 => by!(InPairs<Q8_0, 34>, 68, pairs),
+        Format::Q4_0 => by!(InPairs<Q4_0, 18>, 36, pairs),
+        Format::Q4_1 => by!(InPairs<Q4_1, 20>, 40, pairs),
+        Format::Q5_0 => by!(InPairs<Q5_0, 22>, 44, pairs),
+        Format::Q5_1 => by!(InPairs<Q5_1, 24>, 48, pairs),
+        Format::Q2_K => by!(InSuperblocks<Q2K>, 84, supers),
+        Format::Q3_K => by!(InSuperblocks<Q3K>, 110, supers),
+        Format::Q4_K => by!(InSuperblocks<Q4K>, 144, supers),
+        Format::Q5_K => by!(InSuperblocks<Q5K>, 176, supers),
+        Format::Q6_K => by!(InSuperblocks<Q6K>, 210, supers),
     }
 }
 
@@ -98,12 +103,10 @@ fn bands<L: WeightLanes, F: Step<L, B>, const B: usize>(weights: Weights<'_>, x:
         while first < out.rows() {
             let left = out.rows() - first;
             let mut band = Band { weights, rows: rows.clone(), x, first, out: &mut out };
-            first += match (left, L::TILE) {
-                (1, _) => band.tiles::<L, F, B, 4, 1>(),
-                (2, _) => band.tiles::<L, F, B, 2, 2>(),
-                (_, Tile::OneByFour) => band.tiles::<L, F, B, 1, 4>(),
-                (3 | 4, Tile::TwoByEight) => band.tiles::<L, F, B, 2, 4>(),
-                (_, Tile::TwoByEight) => band.tiles::<L, F, B, 2, 8>(),
+            first += match left {
+                1 => band.tiles::<L, F, B, 4, 1>(),
+                2 => band.tiles::<L, F, B, 2, 2>(),
+                _ => band.large_tiles::<L, F, B>(left),
             };
         }
     }
@@ -120,6 +123,19 @@ struct Band<'a, 'o, I> {
 }
 
 impl<I> Band<'_, '_, I> {
+    /// [`Self::tiles`] as large as the tier's registers allow. A plain condition, so that a tier does not compile the others'.
+    #[inline(always)]
+    fn large_tiles<L: WeightLanes, F: Step<L, B, Input = I>, const B: usize>(&mut self, left: usize) -> usize {
+        if L::WIDE {
+            match left {
+                ..=4 => self.tiles::<L, F, B, 2, 4>(),
+                _ => self.tiles::<L, F, B, 2, 8>(),
+            }
+        } else {
+            self.tiles::<L, F, B, 1, 4>()
+        }
+    }
+
     /// The products of all rows of the band with up to `M` rows of activations, `R` by `M` (a multiple of 4) at a time. Where fewer are left,
     /// the last one stands in for those that lack. Returns `M`.
     #[inline(always)]

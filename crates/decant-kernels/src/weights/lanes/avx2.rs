@@ -1,6 +1,6 @@
 //! AVX2: a block in one register, sixteen lanes in two.
 
-use super::{Tile, WeightLanes};
+use super::WeightLanes;
 use crate::lanes::{Avx2, LANES, Lanes, ROUND};
 use std::arch::x86_64::*;
 
@@ -45,7 +45,7 @@ macro_rules! fours {
 // SAFETY: every use is behind an `Isa` that says AVX2, FMA and F16C (see `crate::lanes::dispatch`). In every method,
 // loads and stores stay inside the arrays that are passed, and ask for no alignment.
 unsafe impl WeightLanes for Avx2 {
-    const TILE: Tile = Tile::OneByFour;
+    const WIDE: bool = false;
     const BIAS: u8 = 0;
 
     type Block = __m256i;

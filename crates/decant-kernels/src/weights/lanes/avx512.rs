@@ -1,6 +1,6 @@
 //! AVX-512 with VNNI: a pair of blocks, or sixteen lanes, in one register.
 
-use super::{Tile, WeightLanes};
+use super::WeightLanes;
 use crate::lanes::{Avx2, Avx512, LANES, Lanes, ROUND};
 use std::arch::x86_64::*;
 
@@ -14,7 +14,7 @@ const FIRST_QUAD: [i16; 32] =
 // `crate::lanes::dispatch`). In every method, loads and stores stay inside the arrays that are passed, and ask for no
 // alignment.
 unsafe impl WeightLanes for Avx512 {
-    const TILE: Tile = Tile::TwoByEight;
+    const WIDE: bool = true;
     const BIAS: u8 = 0x80;
 
     type Block = __m256i;

@@ -20,8 +20,8 @@ use crate::lanes::{LANES, Lanes, ROUND, Scalar};
 /// # Safety
 /// As for [`Lanes`].
 pub(crate) unsafe trait WeightLanes: Lanes {
-    /// How many rows of activations a tile takes at most: what the registers hold.
-    const TILE: Tile;
+    /// Whether the registers hold the sums of two rows of weights by eight of activations, and not only of one by four.
+    const WIDE: bool;
     /// What every byte of stored activations is xored with: 0x80 makes signed bytes unsigned, off by 128.
     const BIAS: u8;
 
@@ -105,20 +105,9 @@ pub(crate) unsafe trait WeightLanes: Lanes {
     }
 }
 
-/// The largest tile whose sums a tier's registers hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tile {
-    /// One row of weights by four of activations.
-    OneByFour,
-    /// Two by eight.
-    // Only AVX-512 has the registers.
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
-    TwoByEight,
-}
-
 // SAFETY: uses no instruction beyond the target's baseline.
 unsafe impl WeightLanes for Scalar {
-    const TILE: Tile = Tile::OneByFour;
+    const WIDE: bool = false;
     const BIAS: u8 = 0;
 
     type Block = [u8; 32];

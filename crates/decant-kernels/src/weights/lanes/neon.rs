@@ -1,6 +1,6 @@
 //! NEON: a block in two registers, sixteen lanes in four.
 
-use super::{Tile, WeightLanes};
+use super::WeightLanes;
 use crate::lanes::{LANES, Lanes, Neon, ROUND, each};
 use std::arch::aarch64::*;
 
@@ -45,7 +45,7 @@ fn dot_eight_words(a: int16x8_t, b: int16x8_t) -> int32x4_t {
 // SAFETY: NEON belongs to the target. In every method, loads and stores stay inside the arrays that are passed, and ask for
 // no alignment.
 unsafe impl WeightLanes for Neon {
-    const TILE: Tile = Tile::OneByFour;
+    const WIDE: bool = false;
     const BIAS: u8 = 0;
 
     type Block = [uint8x16_t; 2];
