@@ -18,8 +18,10 @@ const MARKERS: [&str; 2] = ["<!-- engines:begin -->", "<!-- engines:end -->"];
 const MODELS: [[&str; 2]; 5] =
     [["1b", "q8_0"], ["1b", "q4_k_m"], ["small", "q8_0"], ["small", "f32"], ["tiny", "q8_0"]];
 
-/// The engines take turns so often; of their medians the median is told.
-const ROUNDS: usize = 3;
+/// The engines take turns so often on a model; of their medians the median is told. The largest takes minutes: once must do.
+fn rounds(shape: &str) -> usize {
+    if shape == "1b" { 1 } else { 3 }
+}
 /// How long each engine is measured in a turn, in seconds.
 const SECONDS: &str = "0.5";
 const THREADS: [usize; 2] = [1, 2];
@@ -88,12 +90,11 @@ pub fn bench(root: &Path) -> Result<()> {
         let file = ModelFile::write(root, shape, mix)?;
         for build in builds() {
             let [mut ours, mut theirs] = [Times::new(), Times::new()];
-            for round in 1..=ROUNDS {
-                println!("{shape} {mix}, {}, round {round} of {ROUNDS}", build.name);
-                // A prompt of the largest takes longer than all else: once must do.
-                let prefill = if shape == "1b" && round > 1 { 0 } else { PREFILL };
-                let decant = lines(&decant(root, &file.0, &build, prefill)?)?;
-                let llama = lines(&llama(root, &file.0, &build, prefill)?)?;
+            let rounds = rounds(shape);
+            for round in 1..=rounds {
+                println!("{shape} {mix}, {}, round {round} of {rounds}", build.name);
+                let decant = lines(&decant(root, &file.0, &build)?)?;
+                let llama = lines(&llama(root, &file.0, &build)?)?;
                 notes.entry(build.name).or_insert_with(|| note(&build, &decant, &llama));
                 add(&mut ours, decant);
                 add(&mut theirs, llama);
@@ -134,20 +135,20 @@ fn decant_bench(root: &Path) -> Command {
     command
 }
 
-fn decant(root: &Path, file: &Path, build: &Build, prefill: usize) -> Result<String> {
+fn decant(root: &Path, file: &Path, build: &Build) -> Result<String> {
     let mut command = decant_bench(root);
     command.arg("--model").arg(file).arg(format!("--isa={}", build.isa.name()));
-    command.args(["--batch=1,8", "--threads=1,2", "--seconds", SECONDS]).arg(format!("--prefill={prefill}"));
+    command.args(["--batch=1,8", "--threads=1,2", "--seconds", SECONDS]).arg(format!("--prefill={PREFILL}"));
     crate::output(&mut command, "decant bench engine")
 }
 
 /// Its build script takes the instructions from the flags of the compiler; each build keeps its own folder.
-fn llama(root: &Path, file: &Path, build: &Build, prefill: usize) -> Result<String> {
+fn llama(root: &Path, file: &Path, build: &Build) -> Result<String> {
     let mut command = cargo(root);
     command.env("RUSTFLAGS", build.rustflags).env("CFLAGS", build.cflags).env("CXXFLAGS", build.cflags);
     command.args(["run", "--release", "--manifest-path=peers/Cargo.toml", "--no-default-features"]);
     command.args(["--features=llama-cpp", "--bin=engine"]).arg(format!("--target-dir=peers/target/{}", build.name));
-    command.arg("--").arg(file).args(["1,8", "1,2", &prefill.to_string(), SECONDS]);
+    command.arg("--").arg(file).args(["1,8", "1,2", &PREFILL.to_string(), SECONDS]);
     crate::output(&mut command, "llama.cpp")
 }
 
