@@ -55,11 +55,6 @@ pub fn multiply_bytes(isa: Isa, rounds: usize) -> i32 {
         #[cfg(target_arch = "x86_64")]
         IsaName::Avx2 => unsafe { avx2::multiply_bytes(rounds, factor) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above, and the processor was asked for VNNI.
-        IsaName::Avx512 if is_x86_feature_detected!("avx512vnni") => unsafe {
-            avx512::multiply_bytes_vnni(rounds, factor)
-        },
-        #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         IsaName::Avx512 => unsafe { avx512::multiply_bytes(rounds, factor) },
         _ => plain::multiply_bytes(rounds, factor),
@@ -204,21 +199,8 @@ mod avx512 {
         sums.iter().sum()
     }
 
-    #[target_feature(enable = "avx512f,avx512bw")]
-    pub(super) fn multiply_bytes(rounds: usize, factor: i8) -> i32 {
-        let (factor, ones) = (_mm512_set1_epi8(factor), _mm512_set1_epi16(1));
-        let mut sums = [factor; CHAINS];
-        for _ in 0..rounds * (ROUND / (64 * CHAINS)) {
-            for i in 0..CHAINS {
-                let pairs = _mm512_maddubs_epi16(sums[i], factor);
-                sums[i] = _mm512_add_epi32(sums[i], _mm512_madd_epi16(pairs, ones));
-            }
-        }
-        total(sums)
-    }
-
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-    pub(super) fn multiply_bytes_vnni(rounds: usize, factor: i8) -> i32 {
+    pub(super) fn multiply_bytes(rounds: usize, factor: i8) -> i32 {
         let factor = _mm512_set1_epi8(factor);
         let mut sums = [factor; CHAINS];
         for _ in 0..rounds * (ROUND / (64 * CHAINS)) {
@@ -226,11 +208,6 @@ mod avx512 {
                 sums[i] = _mm512_dpbusd_epi32(sums[i], sums[i], factor);
             }
         }
-        total(sums)
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw")]
-    fn total(sums: [__m512i; CHAINS]) -> i32 {
         // SAFETY: both are so many integers and nothing else.
         let sums: [i32; 16 * CHAINS] = unsafe { transmute(sums) };
         sums.iter().fold(0, |all, sum| all.wrapping_add(*sum))
