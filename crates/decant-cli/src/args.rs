@@ -1,6 +1,8 @@
 //! The command line: every flag, its help and its range.
 
 use crate::bench::args::Bench;
+use crate::calibrate::Calibrate;
+use crate::lab::Lab;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use decant_decode::ModelId;
 use decant_models::native::KvFormat;
@@ -66,6 +68,9 @@ pub enum Command {
     Tokenize(Tokenize),
     Detokenize(Detokenize),
     Samplers(Samplers),
+    #[command(subcommand)]
+    Lab(Lab),
+    Calibrate(Calibrate),
     #[command(subcommand)]
     Bench(Bench),
     /// Tell what this machine and this build offer, and what is missing

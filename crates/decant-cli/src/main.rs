@@ -2,9 +2,11 @@
 
 mod args;
 mod bench;
+mod calibrate;
 mod doctor;
 mod generate;
 mod heat;
+mod lab;
 mod logits;
 mod memory;
 mod model;
@@ -60,6 +62,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Detokenize(args) => tokens::detokenize(args, &session),
         Command::Samplers(args) => samplers::run(args, &session),
         Command::Bench(args) => bench::run(args, &session),
+        Command::Lab(args) => lab::run(args, &session),
+        Command::Calibrate(args) => calibrate::run(args, &session),
         Command::Doctor => doctor::run(&session),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -1,0 +1,1 @@
+//! Markov chains and joint tables: exact risks of decoders.

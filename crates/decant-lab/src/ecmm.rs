@@ -1,0 +1,1 @@
+//! Entropy-constrained mass maximisation, exactly.

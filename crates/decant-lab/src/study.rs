@@ -1,0 +1,1 @@
+//! Reproducible studies: a manifest, a CSV, a picture.
