@@ -4,7 +4,7 @@ mod common;
 
 use common::Place;
 
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["generate"],
     &["trace"],
@@ -16,6 +16,8 @@ const COMMANDS: [&[&str]; 15] = [
     &["tokenize"],
     &["detokenize"],
     &["samplers"],
+    &["lab"],
+    &["lab", "study"],
     &["bench"],
     &["bench", "sampler"],
     &["bench", "engine"],

@@ -1,13 +1,136 @@
 //! `decant lab study`.
 
-use crate::session::Session;
-use anyhow::Result;
+use crate::args::ModelArg;
+use crate::model::Model;
+use crate::session::{Session, Usage};
+use anyhow::{Context, Result, bail};
 use clap::Args;
+use decant_lab::study::{
+    Entry, Material, Outcome, Progress, Settings, StudyError, Task, catalog, discard, run as run_study,
+};
+use decant_models::native::NativeModel;
+use decant_sampling::Seed;
+use std::fs;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
-/// Run a reproducible study
+const EXAMPLES: &str = "\
+Examples:
+  decant lab study
+  decant lab study schedules --out schedules --set entropy=5";
+
+/// Run a reproducible study into a folder: a manifest, a CSV, an SVG
+///
+/// Whoever interrupts it loses nothing: the same command goes on where it was, and the files come out the very same.
+/// Without a name it lists the studies.
 #[derive(Args, Debug)]
-pub struct Study {}
+#[command(after_help = EXAMPLES)]
+pub struct Study {
+    /// Which study
+    pub name: Option<String>,
+    /// List the studies
+    #[arg(long, conflicts_with = "name")]
+    pub list: bool,
+    /// Where the files go (default: a folder with the study's name)
+    #[arg(long, short, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// The seed of all its randomness
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Set a parameter, such as `chains=20` or `alphas=[0.1,1]`; the manifest shows all of them. May be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Start over: remove what another run has left in the folder
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub model: ModelArg,
+    /// A file with a prompt a line, for studies of a model
+    #[arg(long, value_name = "FILE")]
+    pub prompts: Option<PathBuf>,
+}
 
-pub fn run(_args: &Study, _session: &Session) -> Result<()> {
-    anyhow::bail!("lab study is being built")
+pub fn run(args: &Study, session: &Session) -> Result<()> {
+    let catalog = catalog::<NativeModel>();
+    let Some(name) = args.name.as_deref().filter(|_| !args.list) else { return list(&catalog) };
+    let Some(entry) = catalog.iter().find(|entry| entry.name == name) else {
+        let names: Vec<&str> = catalog.iter().map(|entry| entry.name).collect();
+        return Err(Usage(format!("there is no study {name}; there are {}", names.join(", "))).into());
+    };
+    let mut settings = Settings::default();
+    args.set.iter().try_for_each(|assignment| settings.set(assignment)).map_err(usage)?;
+    // Cells share out the threads; within a cell the engine has one.
+    let model =
+        entry.needs_model().then(|| Model::load_on(&args.model.model, args.model.storage, session, NonZeroUsize::MIN));
+    let model = model.transpose()?;
+    let material = model.as_ref().map(|model| material(model, args.prompts.as_deref())).transpose()?;
+    let study = entry.make(&settings, material).map_err(usage)?;
+    let folder = args.out.clone().unwrap_or_else(|| entry.name.into());
+    if args.force {
+        discard(entry.name, &folder)?;
+    }
+    finish(&Task { name: entry.name, study: &*study, seed: Seed(args.seed) }, &folder, session)
+}
+
+fn list(catalog: &[Entry<NativeModel>]) -> Result<()> {
+    let width = catalog.iter().map(|entry| entry.name.len()).max().unwrap_or(0);
+    let mut out = io::stdout().lock();
+    for entry in catalog {
+        let needs = if entry.needs_model() { " (of a model)" } else { "" };
+        writeln!(out, "{:width$}  {}{needs}", entry.name, entry.about)?;
+    }
+    Ok(())
+}
+
+/// A study that cannot be made is a wrong command line.
+fn usage(error: StudyError) -> anyhow::Error {
+    match error {
+        error @ StudyError::Parameter { .. } => Usage(error.to_string()).into(),
+        error => error.into(),
+    }
+}
+
+/// The model, and the tokens of the prompts in a file.
+fn material<'m>(model: &'m Model, prompts: Option<&Path>) -> Result<Material<'m, NativeModel>> {
+    let Some(path) = prompts else {
+        return Err(Usage("this study asks a model: give --prompts FILE, a prompt a line".to_owned()).into());
+    };
+    Ok(Material { model: model.engine(), id: model.id(), prompts: read_prompts(path, model)? })
+}
+
+/// The tokens of every line that is not empty.
+fn read_prompts(path: &Path, model: &Model) -> Result<Vec<Vec<u32>>> {
+    let name = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
+    let lines = text.lines().filter(|line| !line.is_empty());
+    let prompts: Vec<_> = lines.map(|line| model.encode(line, true)).collect::<Result<_>>()?;
+    if prompts.is_empty() {
+        bail!("{name} holds no prompt");
+    }
+    Ok(prompts)
+}
+
+fn finish(task: &Task<'_>, folder: &Path, session: &Session) -> Result<()> {
+    let bar = session.bar(task.name, task.study.cells() as u64, false);
+    let progress = |Progress { done, .. }| {
+        bar.set_position(done as u64);
+        ControlFlow::Continue(())
+    };
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(session.threads.get()).build()?;
+    let outcome = threads.install(|| run_study(task, folder, &progress))?;
+    bar.finish_and_clear();
+    let (name, folder, cells) = (task.name, folder.display(), task.study.cells());
+    match outcome {
+        Outcome::Finished { resumed } if resumed == cells => session.note(format!("{folder} was finished before")),
+        Outcome::Finished { resumed: 0 } => session.note(format!("wrote {name}.csv and {name}.svg into {folder}")),
+        Outcome::Finished { resumed } => {
+            session.note(format!(
+                "went on after {resumed} of {cells} cells; wrote {name}.csv and {name}.svg into {folder}"
+            ));
+        }
+        Outcome::Stopped => {}
+    }
+    Ok(())
 }

@@ -1,1 +1,0 @@
-//! Reproducible studies: a manifest, a CSV, a picture.
