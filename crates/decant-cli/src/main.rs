@@ -14,6 +14,7 @@ mod npy;
 mod page;
 mod pick;
 mod print;
+mod prompts;
 mod record;
 mod sampler;
 mod samplers;

@@ -2,15 +2,15 @@
 
 use crate::args::ModelArg;
 use crate::model::Model;
+use crate::prompts::PromptsArg;
 use crate::session::{Session, Usage};
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use clap::Args;
 use decant_lab::study::{
     Entry, Material, Outcome, Progress, Settings, StudyError, Task, catalog, discard, run as run_study,
 };
 use decant_models::native::NativeModel;
 use decant_sampling::Seed;
-use std::fs;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -47,9 +47,8 @@ pub struct Study {
     pub force: bool,
     #[command(flatten)]
     pub model: ModelArg,
-    /// A file with a prompt a line, for studies of a model
-    #[arg(long, value_name = "FILE")]
-    pub prompts: Option<PathBuf>,
+    #[command(flatten)]
+    pub prompts: PromptsArg,
 }
 
 pub fn run(args: &Study, session: &Session) -> Result<()> {
@@ -65,7 +64,7 @@ pub fn run(args: &Study, session: &Session) -> Result<()> {
     let model =
         entry.needs_model().then(|| Model::load_on(&args.model.model, args.model.storage, session, NonZeroUsize::MIN));
     let model = model.transpose()?;
-    let material = model.as_ref().map(|model| material(model, args.prompts.as_deref())).transpose()?;
+    let material = model.as_ref().map(|model| material(model, &args.prompts)).transpose()?;
     let study = entry.make(&settings, material).map_err(usage)?;
     let folder = args.out.clone().unwrap_or_else(|| entry.name.into());
     if args.force {
@@ -92,24 +91,11 @@ fn usage(error: StudyError) -> anyhow::Error {
     }
 }
 
-/// The model, and the tokens of the prompts in a file.
-fn material<'m>(model: &'m Model, prompts: Option<&Path>) -> Result<Material<'m, NativeModel>> {
-    let Some(path) = prompts else {
-        return Err(Usage("this study asks a model: give --prompts FILE, a prompt a line".to_owned()).into());
-    };
-    Ok(Material { model: model.engine(), id: model.id(), prompts: read_prompts(path, model)? })
-}
-
-/// The tokens of every line that is not empty.
-fn read_prompts(path: &Path, model: &Model) -> Result<Vec<Vec<u32>>> {
-    let name = path.display();
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
-    let lines = text.lines().filter(|line| !line.is_empty());
-    let prompts: Vec<_> = lines.map(|line| model.encode(line, true)).collect::<Result<_>>()?;
-    if prompts.is_empty() {
-        bail!("{name} holds no prompt");
-    }
-    Ok(prompts)
+/// What a study of a model works on.
+fn material<'m>(model: &'m Model, prompts: &PromptsArg) -> Result<Material<'m, NativeModel>> {
+    let tokenizer = model.tokenizer();
+    let prompts = prompts.read(model)?;
+    Ok(Material { model: model.engine(), id: model.id(), lexicon: tokenizer, ends: tokenizer.ends(), prompts })
 }
 
 fn finish(task: &Task<'_>, folder: &Path, session: &Session) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::schedules::Schedules;
 use super::{Study, StudyError};
 use decant_decode::{LanguageModel, ModelId};
-use decant_sampling::TokenId;
+use decant_sampling::{Lexicon, Sampler, SamplerSpec, TokenId};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -35,14 +35,29 @@ enum Make<M> {
 }
 
 /// What studies of a real model work on.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Material<'m, M> {
     /// The model; cells share it.
     pub model: &'m M,
     /// Which model it is: belongs into the study's parameters.
     pub id: ModelId,
+    /// Its tokenizer, as far as specs ask for it.
+    pub lexicon: &'m (dyn Lexicon + Sync),
+    /// The tokens by which it says that a text is over.
+    pub ends: &'m [TokenId],
     /// The tokens of the prompts, none of them empty: belong into the study's parameters, too.
     pub prompts: Vec<Vec<TokenId>>,
+}
+
+impl<M: LanguageModel> Material<'_, M> {
+    /// A sampler for the model's rows.
+    ///
+    /// # Errors
+    /// [`StudyError::Parameter`] if the spec does not fit the model.
+    pub fn sampler(&self, spec: &SamplerSpec) -> Result<Sampler, StudyError> {
+        let made = Sampler::new(&spec.resolve(self.lexicon), self.model.vocab());
+        made.map_err(|error| StudyError::parameter(format!("sampler: {error}")))
+    }
 }
 
 impl<M> Entry<M> {
