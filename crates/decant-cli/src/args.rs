@@ -4,7 +4,7 @@ use crate::bench::args::Bench;
 use crate::calibrate::Calibrate;
 use crate::lab::Lab;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use decant_decode::ModelId;
+use decant_decode::{DecodeSpec, ModelId};
 use decant_models::native::KvFormat;
 use decant_models::{ModelSource, Quantisation};
 use decant_sampling::{Isa, IsaName, SamplerSpec, TokenId};
@@ -144,6 +144,16 @@ pub struct Generate {
     pub model: ModelArg,
     #[command(flatten)]
     pub sampler: SamplerArg,
+    /// The strategy: sample, greedy, lookahead(K), map(LEN), beam(WIDTH), stochastic_beam(K), best_of(N), mbr(N)
+    ///
+    /// lookahead(K): the first token of the most probable block of K, again and again. map(LEN): the most probable text of
+    /// LEN tokens. Both take `budget=N` model calls and say so if that proves nothing. beam(WIDTH, length_penalty=0,
+    /// rerank=none|entropy|penalised, weight=1, final=best|sample). stochastic_beam(K): K texts without replacement.
+    /// best_of(N, by=logprob|entropy|self_certainty) and mbr(N, loss=exact|hamming|ngram:N|bleu|rouge_l): one of N texts
+    /// that the sampler draws. Searches go by the model's own probabilities, to which of the sampler's stages only biases
+    /// and penalties are added.
+    #[arg(long, value_name = "STRATEGY", default_value_t = DecodeSpec::Sample)]
+    pub decode: DecodeSpec,
     /// The seed of the draws (default: a random one, which is reported)
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -168,7 +178,8 @@ pub struct Generate {
     /// Print the ids of the generated tokens instead of text (--json has both)
     #[arg(long)]
     pub ids: bool,
-    /// One JSON object a sample: text (without the prompt), ids, prompt_ids, finish (length|stop|eos), seed, sampler
+    /// One JSON object a sample: text (without the prompt), ids, prompt_ids, finish (length|stop|eos), seed, sampler; with a
+    /// strategy also decode, proven, cost and candidates
     #[arg(long)]
     pub json: bool,
     /// Colour every token by what it shows; ends with a legend and a sparkline
@@ -341,6 +352,8 @@ Examples:
   decant generate \"Once upon a time\" --sampler \"temp=by_entropy(0.5..4.0->0.3..1.5),min_p=0.05\"
   decant generate \"The old bear\" -n 4 --seed 1 --max-tokens 40 --json
   echo \"One day, a girl\" | decant generate --stop \".\" --show entropy
+  decant generate \"Once upon a time\" --decode \"lookahead(3)\" --max-tokens 20
+  decant generate \"The cat\" --decode \"mbr(8, loss=rouge_l)\" --seed 1 --max-tokens 30 --json
   decant generate \"Once upon a time\" --seed 7 --trace story.jsonl";
 
     pub const TRACE_SHOW: &str = "\

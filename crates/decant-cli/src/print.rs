@@ -4,7 +4,7 @@ use crate::heat;
 use crate::session::Paint;
 use crate::spans::Span;
 use anyhow::Result;
-use decant_decode::{Finish, Header};
+use decant_decode::{Candidate, Cost, DecodeSpec, Finish, Header, Outcome};
 use decant_sampling::{SamplerSpec, Step, TokenId};
 use serde::Serialize;
 use std::io::{self, StdoutLock, Write};
@@ -33,13 +33,15 @@ pub struct Sample {
     pub steps: Vec<Step>,
     pub text: String,
     pub finish: Option<Finish>,
+    /// What a strategy beyond sampling found, and the texts that it had to choose from.
+    pub outcome: Option<(Outcome, Vec<String>)>,
     pub error: Option<String>,
 }
 
 impl Sample {
     /// The sample that a header asks for, with no token yet.
     pub fn new(header: Header) -> Self {
-        Sample { header, steps: Vec::new(), text: String::new(), finish: None, error: None }
+        Sample { header, steps: Vec::new(), text: String::new(), finish: None, outcome: None, error: None }
     }
 
     pub fn finish_name(&self) -> &'static str {
@@ -54,6 +56,14 @@ impl Sample {
             finish: self.finish,
             seed: self.header.seed,
             sampler: &self.header.sampler,
+            strategy: self.outcome.as_ref().map(|(outcome, texts)| StrategyJson {
+                decode: &self.header.decode,
+                proven: outcome.proven,
+                bound: outcome.bound,
+                cost: outcome.cost,
+                chosen: outcome.chosen,
+                candidates: texts.iter().zip(&outcome.candidates).map(CandidateJson::new).collect(),
+            }),
             error: self.error.as_deref(),
         }
     }
@@ -79,8 +89,38 @@ struct SampleJson<'a> {
     finish: Option<Finish>,
     seed: u64,
     sampler: &'a SamplerSpec,
+    #[serde(flatten)]
+    strategy: Option<StrategyJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
+}
+
+/// What a line tells of a strategy beyond sampling.
+#[derive(Serialize)]
+struct StrategyJson<'a> {
+    decode: &'a DecodeSpec,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proven: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bound: Option<f64>,
+    cost: Cost,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chosen: Option<usize>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    candidates: Vec<CandidateJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct CandidateJson<'a> {
+    text: &'a str,
+    #[serde(flatten)]
+    candidate: &'a Candidate,
+}
+
+impl<'a> CandidateJson<'a> {
+    fn new((text, candidate): (&'a String, &'a Candidate)) -> Self {
+        CandidateJson { text, candidate }
+    }
 }
 
 /// Prints samples on standard output.

@@ -2,7 +2,7 @@
 
 use crate::model::Model;
 use anyhow::{Context, Result};
-use decant_decode::{Finish, Header, Piece, TopToken, TraceLine, TraceStep, TraceWriter, alternatives};
+use decant_decode::{Finish, Header, Outcome, Piece, TopToken, TraceLine, TraceStep, TraceWriter, alternatives};
 use decant_sampling::{Logits, Step};
 use std::fs::File;
 use std::path::Path;
@@ -30,6 +30,10 @@ impl Recorder {
 
     pub fn step(&mut self, step: TraceStep) -> Result<()> {
         self.write(&TraceLine::Step(step))
+    }
+
+    pub fn outcome(&mut self, outcome: &Outcome) -> Result<()> {
+        self.write(&TraceLine::Outcome(outcome.clone()))
     }
 
     pub fn finish(&mut self, finish: Finish) -> Result<()> {

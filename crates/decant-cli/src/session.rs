@@ -77,6 +77,13 @@ impl Session {
         let style = ProgressStyle::with_template(template).expect("the template is constant");
         ProgressBar::with_draw_target(Some(total), target).with_message(what.to_owned()).with_style(style)
     }
+
+    /// A counter on stderr for work whose end nobody knows; invisible unless stderr is a terminal.
+    pub fn counter(&self, what: &str) -> ProgressBar {
+        let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let style = ProgressStyle::with_template("{msg} {pos} {elapsed}").expect("the template is constant");
+        ProgressBar::with_draw_target(None, target).with_message(what.to_owned()).with_style(style)
+    }
 }
 
 fn paint(color: Color) -> Paint {

@@ -1,6 +1,7 @@
 //! `decant trace`: traces looked at, proven, and made into pages.
 
 use crate::args::Trace as Args;
+use crate::generate::Stops;
 use crate::heat;
 use crate::model::Model;
 use crate::page;
@@ -43,7 +44,8 @@ fn show(traces: &[Trace], session: &Session) -> Result<()> {
         let finish = finish_name(trace.finish);
         writeln!(
             out,
-            "{gap}{dim}{}, seed {}, {}, {finish}{dim:#}\n",
+            "{gap}{dim}{}{}, seed {}, {}, {finish}{dim:#}\n",
+            if header.decode.is_sample() { String::new() } else { format!("{} with ", header.decode) },
             header.sampler,
             header.seed,
             heat::harmless(&header.model.source)
@@ -72,7 +74,8 @@ fn check(traces: &[Trace], model: Option<&ModelSource>, session: &Session, file:
         let trace_name = format!("trace {} of {}, seed {}", number + 1, traces.len(), header.seed);
         let steps = trace.steps.len();
         let mut out = io::stdout().lock();
-        match replay(&decoder, trace).with_context(|| trace_name.clone())? {
+        let stops = Stops::new(&model, header);
+        match replay(&decoder, trace, &|generated| stops.stop(generated)).with_context(|| trace_name.clone())? {
             None => {
                 writeln!(out, "{trace_name}: {steps} steps come out again bit for bit, {}", finish_name(trace.finish))?
             }

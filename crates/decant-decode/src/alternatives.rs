@@ -14,17 +14,32 @@ pub struct Alternative {
 /// The `n` most probable tokens of a row, in falling probability, lower id first among equals. Forbidden tokens (-inf)
 /// are never among them, so there may be fewer. One pass over the row; the vocabulary is not sorted.
 pub fn alternatives(logits: Logits<'_>, n: usize) -> Vec<Alternative> {
-    let mut top: Vec<(TokenId, f32)> = Vec::with_capacity(n + 1);
-    for (token, &logit) in logits.row().iter().enumerate() {
-        let beaten = top.len() == n && top.last().is_none_or(|&(_, least)| logit <= least);
-        if beaten || logit == f32::NEG_INFINITY {
-            continue;
-        }
-        top.insert(top.partition_point(|&(_, other)| other >= logit), (token as TokenId, logit));
-        top.truncate(n);
-    }
     let stats = EntropyStats::of(&logits);
-    top.into_iter().map(|(token, logit)| Alternative { token, logprob: stats.logprob(logit) }).collect()
+    top(logits.row(), n)
+        .into_iter()
+        .map(|(token, logit)| Alternative { token, logprob: stats.logprob(logit) })
+        .collect()
+}
+
+/// The n tokens of a row with the largest logits, in falling order, lower id first among equals; forbidden ones never.
+pub(crate) fn top(row: &[f32], n: usize) -> Vec<(TokenId, f32)> {
+    let falling = |a: &(TokenId, f32), b: &(TokenId, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    let mut top: Vec<(TokenId, f32)> = Vec::new();
+    // Of equals the first seen ranks first, so once n are there only what is greater than the least of them counts.
+    let mut least = f32::NEG_INFINITY;
+    for (token, &logit) in (0..).zip(row) {
+        if logit > least && n > 0 {
+            top.push((token, logit));
+            if top.len() >= 2 * n + 16 {
+                top.select_nth_unstable_by(n - 1, falling);
+                top.truncate(n);
+                least = top[n - 1].1;
+            }
+        }
+    }
+    top.sort_unstable_by(falling);
+    top.truncate(n);
+    top
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Sampling from a model: an immutable machine and a state that is a value.
 
-use crate::{LanguageModel, ModelError, Want};
+use crate::{Feed, LanguageModel, ModelError, Want};
 use decant_sampling::{History, Memory, RowError, Sampler, Scratch, Seed, Step, TokenId};
 use serde::{Deserialize, Serialize};
 
@@ -101,22 +101,22 @@ pub enum DecodeError {
 /// ```
 #[derive(Debug)]
 pub struct Decoder<'m, M> {
-    model: &'m M,
-    sampler: Sampler,
-    limits: Limits,
+    pub(crate) model: &'m M,
+    pub(crate) sampler: Sampler,
+    pub(crate) limits: Limits,
 }
 
 /// A text in the making. Cloning forks it: both go on as if the other were not there.
 #[derive(Clone, Debug)]
 pub struct State<C> {
-    cache: C,
+    pub(crate) cache: C,
     /// Prompt and text so far. The cache holds a prefix of it; what is missing there is fed before the next draw.
-    tokens: Vec<TokenId>,
-    prompt_len: usize,
+    pub(crate) tokens: Vec<TokenId>,
+    pub(crate) prompt_len: usize,
     /// The logits after the last token in the cache; empty before the first.
-    row: Vec<f32>,
-    seed: Seed,
-    stream: u32,
+    pub(crate) row: Vec<f32>,
+    pub(crate) seed: Seed,
+    pub(crate) stream: u32,
     memory: Memory,
     scratch: Scratch,
 }
@@ -142,6 +142,18 @@ impl<C> State<C> {
     pub fn with_seed(mut self, seed: Seed) -> Self {
         self.seed = seed;
         self
+    }
+
+    /// The same text, drawn on from another stream of its seed.
+    #[must_use]
+    pub fn with_stream(mut self, stream: u32) -> Self {
+        self.stream = stream;
+        self
+    }
+
+    /// Goes on with a cache that holds all tokens, and the row after the last of them.
+    pub(crate) fn take(&mut self, cache: C, row: Vec<f32>) {
+        (self.cache, self.row) = (cache, row);
     }
 }
 
@@ -204,6 +216,32 @@ impl<'m, M: LanguageModel> Decoder<'m, M> {
             return Ok(None);
         }
         self.prefill(state, |_, _| ())?;
+        self.draw(state).map(Some)
+    }
+
+    /// Feeds the last tokens that the caches of several texts lack, in one batch; says how many texts lacked any.
+    pub(crate) fn feed_pending(&self, states: &mut [&mut State<M::Cache>]) -> Result<usize, DecodeError> {
+        let mut lacking: Vec<_> =
+            states.iter_mut().filter(|state| self.model.len(&state.cache) < state.tokens.len()).collect();
+        if lacking.is_empty() {
+            return Ok(0);
+        }
+        let mut batch = Vec::with_capacity(lacking.len());
+        for state in &mut lacking {
+            let State { cache, tokens, .. } = &mut ***state;
+            let tokens = &tokens[self.model.len(cache)..];
+            batch.push(Feed { cache, tokens, want: Want::Last });
+        }
+        let rows = self.model.feed_all(&mut batch)?;
+        let fed = lacking.len();
+        for (state, row) in lacking.into_iter().zip(rows) {
+            state.row = row.into_inner();
+        }
+        Ok(fed)
+    }
+
+    /// Draws the next token from the row of a text that lacks nothing.
+    pub(crate) fn draw(&self, state: &mut State<M::Cache>) -> Result<Step, DecodeError> {
         let position = state.generated().len();
         let coins = state.seed.coins(state.stream, position as u64);
         let history = History::new(&state.tokens, state.prompt_len);
@@ -212,16 +250,22 @@ impl<'m, M: LanguageModel> Decoder<'m, M> {
             .pick(&state.row, history, coins, &mut state.memory, &mut state.scratch)
             .map_err(|source| DecodeError::Row { position, source })?;
         state.tokens.push(step.token);
-        Ok(Some(step))
+        Ok(step)
     }
 
     /// Why the text has ended, if it has: by an end token, or by its length. (Stop strings are a matter of text, see
     /// [`TextStream`](crate::TextStream).) Prompt and text together never exceed the model's context.
     pub fn finish(&self, state: &State<M::Cache>) -> Option<Finish> {
-        let ended = state.generated().last().is_some_and(|token| self.limits.ends.contains(token));
+        self.finish_of(&state.tokens, state.prompt_len)
+    }
+
+    /// The same of prompt and text as they stand in one.
+    pub(crate) fn finish_of(&self, tokens: &[TokenId], prompt_len: usize) -> Option<Finish> {
+        let generated = &tokens[prompt_len..];
+        let ended = generated.last().is_some_and(|token| self.limits.ends.contains(token));
         if ended && !self.limits.ignore_eos {
             Some(Finish::Eos)
-        } else if state.generated().len() >= self.limits.max_tokens || state.tokens.len() >= self.model.context() {
+        } else if generated.len() >= self.limits.max_tokens || tokens.len() >= self.model.context() {
             Some(Finish::Length)
         } else {
             None

@@ -8,6 +8,7 @@ mod alternatives;
 mod decoder;
 mod model;
 mod replay;
+mod strategy;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -19,6 +20,9 @@ pub use decant_sampling::TokenId;
 pub use decoder::{DecodeError, Decoder, Finish, Limits, State};
 pub use model::{Feed, LanguageModel, ModelError, Rows, Want};
 pub use replay::{Difference, replay};
+pub use strategy::{
+    Beam, By, Candidate, Cost, DecodeSpec, DecodeSpecError, Last, Loss, Outcome, Rerank, UnknownLoss, Watch,
+};
 pub use text::{TextStream, Utf8Stream};
 pub use trace::{FORMAT, Header, ModelId, Piece, TopToken, Trace, TraceLine, TraceStep};
 pub use trace_file::{TraceError, TraceWriter, Traces};

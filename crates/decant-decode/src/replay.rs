@@ -1,8 +1,9 @@
 //! Proof that a trace comes out again.
 
-use crate::{DecodeError, Decoder, Finish, LanguageModel, State, TextStream, Trace, TraceStep, alternatives};
-use decant_sampling::{Logits, Seed, Step};
+use crate::{DecodeError, Decoder, LanguageModel, TextStream, Trace, TraceStep, Watch, alternatives};
+use decant_sampling::{Logits, Seed, Step, TokenId};
 use std::fmt::{Debug, Display};
+use std::ops::ControlFlow;
 
 /// Where a replay first departs from the record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,35 +19,72 @@ pub struct Difference {
     pub replayed: String,
 }
 
-/// Decodes again what the trace says was decoded and compares every token, every number (bit for bit) and the end.
+/// Decodes again what the trace says was decoded and compares every token, every number (bit for bit), what a strategy had
+/// to choose from, and the end.
 ///
-/// `decoder` must be made from the header's sampler and limits, and from the same model. A trace that was cut off is
-/// compared as far as it goes.
-pub fn replay<M: LanguageModel>(decoder: &Decoder<'_, M>, trace: &Trace) -> Result<Option<Difference>, DecodeError> {
+/// `decoder` must be made from the header's sampler and limits, and from the same model; `stops` says whether a text of
+/// these generated tokens ends by one of the header's stop strings, which strategies ask that do not stream. A trace that
+/// was cut off is compared as far as it goes.
+pub fn replay<M: LanguageModel>(
+    decoder: &Decoder<'_, M>,
+    trace: &Trace,
+    stops: &dyn Fn(&[TokenId]) -> bool,
+) -> Result<Option<Difference>, DecodeError> {
+    if trace.finish.is_none() && trace.steps.is_empty() {
+        return Ok(None);
+    }
     let header = &trace.header;
     let mut state = decoder.start(&header.prompt_ids, Seed(header.seed), header.stream)?;
-    let mut text = TextStream::new(&header.stop);
-    for recorded in &trace.steps {
-        let Some(step) = decoder.step(&mut state)? else {
-            return Ok(Some(Difference {
-                position: recorded.position,
-                field: "token",
-                recorded: recorded.step.token.to_string(),
-                replayed: format!("the end of the text ({:?})", decoder.finish(&state)),
-            }));
-        };
-        if let Some(difference) = compare_step(recorded, &step, &state) {
-            return Ok(Some(difference));
-        }
-        text.push(recorded.piece.bytes());
+    let mut replay = Replay { trace, stops, text: TextStream::new(&header.stop), seen: 0, difference: None };
+    let outcome = decoder.decode(&header.decode, &mut state, &mut replay)?;
+    let Replay { seen, difference, .. } = replay;
+    if difference.is_some() {
+        return Ok(difference);
     }
-    let finish = if text.stopped() { Some(Finish::Stop) } else { decoder.finish(&state) };
-    let difference = compare(trace.steps.len(), "finish", trace.finish, finish);
-    Ok(difference.filter(|_| trace.finish.is_some()))
+    if let Some(recorded) = trace.steps.get(seen) {
+        let end = format!("the end of the text ({:?})", outcome.finish);
+        return Ok(Some(differ(seen, "token", recorded.step.token, end)));
+    }
+    let whole = trace.finish.is_some();
+    let outcome_differs =
+        || trace.outcome.as_ref().and_then(|recorded| compare(seen, "outcome", recorded, &outcome)).filter(|_| whole);
+    let finish_differs = compare(seen, "finish", trace.finish, Some(outcome.finish)).filter(|_| whole);
+    Ok(finish_differs.or_else(outcome_differs))
+}
+
+/// A replay as far as it has come.
+struct Replay<'t> {
+    trace: &'t Trace,
+    stops: &'t dyn Fn(&[TokenId]) -> bool,
+    text: TextStream,
+    seen: usize,
+    difference: Option<Difference>,
+}
+
+impl Watch for Replay<'_> {
+    fn token(&mut self, step: &Step, row: &[f32]) -> ControlFlow<()> {
+        match self.trace.steps.get(self.seen) {
+            Some(recorded) => {
+                self.difference = compare_step(recorded, step, row);
+                self.text.push(recorded.piece.bytes());
+            }
+            None => self.difference = Some(differ(self.seen, "token", "the end of the text", step.token)),
+        }
+        self.seen += usize::from(self.difference.is_none());
+        let cut_off = self.trace.finish.is_none() && self.seen == self.trace.steps.len();
+        match self.difference.is_some() || self.text.stopped() || cut_off {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+
+    fn stops(&self, generated: &[TokenId]) -> bool {
+        (self.stops)(generated)
+    }
 }
 
 /// Compares one step with its record, number by number.
-fn compare_step<C>(recorded: &TraceStep, replayed: &Step, state: &State<C>) -> Option<Difference> {
+fn compare_step(recorded: &TraceStep, replayed: &Step, row: &[f32]) -> Option<Difference> {
     let position = recorded.position;
     let (was, is) = (&recorded.step, replayed);
     let number = |field, was: f64, is: f64| (was.to_bits() != is.to_bits()).then(|| differ(position, field, was, is));
@@ -58,7 +96,7 @@ fn compare_step<C>(recorded: &TraceStep, replayed: &Step, state: &State<C>) -> O
         .or_else(|| number("temperature", was.temperature, is.temperature))
         .or_else(|| number("kept_mass", was.kept_mass, is.kept_mass))
         .or_else(|| number("kept_entropy", was.kept_entropy, is.kept_entropy))
-        .or_else(|| compare_top(recorded, state.row()))
+        .or_else(|| compare_top(recorded, row))
 }
 
 /// Compares the alternatives that were recorded with those of the row.
@@ -85,12 +123,13 @@ fn differ(position: usize, field: &'static str, recorded: impl Display, replayed
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Finish;
     use crate::testing::{HASHED, Hashed, recorded, recorded_by};
     use decant_sampling::Sampler;
 
     fn check(trace: &Trace) -> Option<Difference> {
         let sampler = Sampler::new(&trace.header.sampler, Hashed::VOCAB).unwrap();
-        replay(&Decoder::new(&HASHED, sampler, trace.header.limits.clone()).unwrap(), trace).unwrap()
+        replay(&Decoder::new(&HASHED, sampler, trace.header.limits.clone()).unwrap(), trace, &|_| false).unwrap()
     }
 
     /// The step and field at which a tampered trace is found out.
@@ -115,12 +154,28 @@ mod tests {
             ["temp=1.5,mirostat=2:tau=2:eta=0.5", "temp=2,mirostat=1:tau=3:eta=0.5", "adaptive_p=0.3:decay=0.5"]
         {
             for seed in 0..10 {
-                assert_eq!(check(&recorded_by(sampler, seed)), None, "{sampler}");
+                assert_eq!(check(&recorded_by(sampler, "sample", seed)), None, "{sampler}");
             }
         }
-        let mut slower = recorded_by("temp=1.5,mirostat=2:tau=2:eta=0.5", 3);
+        let mut slower = recorded_by("temp=1.5,mirostat=2:tau=2:eta=0.5", "sample", 3);
         slower.header.sampler = "temp=1.5,mirostat=2:tau=2:eta=0.4".parse().unwrap();
         assert!(check(&slower).is_some_and(|difference| difference.position > 0));
+    }
+
+    #[test]
+    fn what_a_strategy_found_it_finds_again() {
+        for decode in
+            ["greedy", "lookahead(2)", "map(4)", "beam(3,final=sample)", "stochastic_beam(3)", "best_of(3)", "mbr(3)"]
+        {
+            let trace = recorded_by("temp=1.5,top_p=0.9", decode, 5);
+            assert_eq!(check(&trace), None, "{decode}");
+            let mut tampered = trace.clone();
+            let outcome = tampered.outcome.as_mut().unwrap();
+            outcome.cost.calls += 1;
+            assert_eq!(check(&tampered).map(|difference| difference.field), Some("outcome"), "{decode}");
+            tampered.finish = None;
+            assert_eq!(check(&tampered), None, "{decode}: as far as it goes");
+        }
     }
 
     #[test]

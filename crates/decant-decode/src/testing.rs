@@ -2,9 +2,10 @@
 
 use crate::{
     Decoder, FORMAT, Feed, Header, LanguageModel, Limits, ModelError, ModelId, Piece, Rows, TopToken, Trace, TraceStep,
-    alternatives,
+    Watch, alternatives,
 };
-use decant_sampling::{Logits, Sampler, Seed, TokenId};
+use decant_sampling::{Logits, Sampler, Seed, Step, TokenId};
+use std::ops::ControlFlow;
 
 /// A model whose row is a hash of the whole context, in a cache that is the context itself.
 #[derive(Debug)]
@@ -76,17 +77,35 @@ impl LanguageModel for Hashed {
 
 /// A trace of eight tokens, spelt a, b, c, ..
 pub fn recorded(seed: u64) -> Trace {
-    recorded_by("temp=1.5,top_p=0.9", seed)
+    recorded_by("temp=1.5,top_p=0.9", "sample", seed)
 }
 
-/// The same by another sampler.
-pub fn recorded_by(sampler: &str, seed: u64) -> Trace {
+/// Takes down every step.
+struct Recorder(Vec<TraceStep>);
+
+impl Watch for Recorder {
+    fn token(&mut self, step: &Step, row: &[f32]) -> ControlFlow<()> {
+        let piece = |token: TokenId| [b'a' + token as u8];
+        let top = alternatives(Logits::new(row).unwrap(), 3);
+        self.0.push(TraceStep {
+            position: self.0.len(),
+            step: *step,
+            piece: Piece::new(piece(step.token)),
+            top: top.into_iter().map(|top| TopToken::new(top, piece(top.token))).collect(),
+        });
+        ControlFlow::Continue(())
+    }
+}
+
+/// The same by another sampler and strategy.
+pub fn recorded_by(sampler: &str, decode: &str, seed: u64) -> Trace {
     let limits = Limits { max_tokens: 8, ends: vec![], ignore_eos: false };
     let header = Header {
         format: FORMAT,
         version: "0.0.0".to_owned(),
         model: ModelId { source: "hashed".to_owned(), hash: "none".to_owned(), quantise: None, kv: None },
         sampler: sampler.parse().unwrap(),
+        decode: decode.parse().unwrap(),
         seed,
         stream: 3,
         prompt: "bc".to_owned(),
@@ -94,18 +113,11 @@ pub fn recorded_by(sampler: &str, seed: u64) -> Trace {
         limits: limits.clone(),
         stop: vec![],
     };
-    let piece = |token: TokenId| [b'a' + token as u8];
     let decoder = Decoder::new(&HASHED, Sampler::new(&header.sampler, Hashed::VOCAB).unwrap(), limits).unwrap();
     let mut state = decoder.start(&header.prompt_ids, Seed(seed), header.stream).unwrap();
-    let mut steps = Vec::new();
-    while let Some(step) = decoder.step(&mut state).unwrap() {
-        let top = alternatives(Logits::new(state.row()).unwrap(), 3);
-        steps.push(TraceStep {
-            position: steps.len(),
-            step,
-            piece: Piece::new(piece(step.token)),
-            top: top.into_iter().map(|top| TopToken::new(top, piece(top.token))).collect(),
-        });
-    }
-    Trace { header, steps, finish: decoder.finish(&state) }
+    let mut recorder = Recorder(Vec::new());
+    let outcome = decoder.decode(&header.decode, &mut state, &mut recorder).unwrap();
+    let finish = Some(outcome.finish);
+    let outcome = (!header.decode.is_sample()).then_some(outcome);
+    Trace { header, steps: recorder.0, outcome, finish }
 }

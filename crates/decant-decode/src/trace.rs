@@ -1,6 +1,6 @@
 //! A run as data: everything that its plots need, and everything that makes it come out again.
 
-use crate::{Alternative, Finish, Limits};
+use crate::{Alternative, DecodeSpec, Finish, Limits, Outcome};
 use decant_sampling::{SamplerSpec, Step, TokenId};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -15,6 +15,8 @@ pub struct Trace {
     pub header: Header,
     /// What it drew.
     pub steps: Vec<TraceStep>,
+    /// What a strategy beyond sampling found; `None` for sampling, or if it was cut off.
+    pub outcome: Option<Outcome>,
     /// Why it ended; `None` if it was cut off.
     pub finish: Option<Finish>,
 }
@@ -27,6 +29,8 @@ pub enum TraceLine {
     Header(Box<Header>),
     /// `{"step":{..}}`: a token was drawn.
     Step(TraceStep),
+    /// `{"outcome":{..}}`: what the strategy had to choose from, and what it took.
+    Outcome(Outcome),
     /// `{"finish":"length"}`: the trace is complete.
     Finish(Finish),
 }
@@ -42,6 +46,9 @@ pub struct Header {
     pub model: ModelId,
     /// The sampler, as its canonical text.
     pub sampler: SamplerSpec,
+    /// The strategy, as its canonical text; `sample` is not told.
+    #[serde(default, skip_serializing_if = "DecodeSpec::is_sample")]
+    pub decode: DecodeSpec,
     /// The seed; token i was drawn with the coins of (seed, stream, i).
     pub seed: u64,
     /// The stream of the seed.

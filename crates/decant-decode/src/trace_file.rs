@@ -102,12 +102,13 @@ impl Traces {
                 return Err(TraceError::Format { line, format: header.format });
             }
             (TraceLine::Header(header), _) => {
-                self.traces.push(Trace { header: *header, steps: Vec::new(), finish: None });
+                self.traces.push(Trace { header: *header, steps: Vec::new(), outcome: None, finish: None });
             }
             (TraceLine::Step(step), Some(trace)) if step.position == trace.steps.len() => trace.steps.push(step),
             (TraceLine::Step(step), Some(trace)) => {
                 return order(format!("step {} follows {} steps", step.position, trace.steps.len()));
             }
+            (TraceLine::Outcome(outcome), Some(trace)) => trace.outcome = Some(outcome),
             (TraceLine::Finish(finish), Some(trace)) => trace.finish = Some(finish),
             (_, None) => return order("a header must come first".to_owned()),
         }
@@ -123,7 +124,7 @@ fn without_line(error: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::recorded;
+    use crate::testing::{recorded, recorded_by};
     use proptest::prelude::*;
 
     fn written(traces: &[Trace]) -> Vec<u8> {
@@ -134,6 +135,9 @@ mod tests {
             for step in &trace.steps {
                 writer.write(&TraceLine::Step(step.clone())).unwrap();
             }
+            if let Some(outcome) = &trace.outcome {
+                writer.write(&TraceLine::Outcome(outcome.clone())).unwrap();
+            }
             if let Some(finish) = trace.finish {
                 writer.write(&TraceLine::Finish(finish)).unwrap();
             }
@@ -143,12 +147,14 @@ mod tests {
 
     /// How many lines of the file are accounted for by what was read.
     fn lines(read: &Traces) -> usize {
-        read.traces.iter().map(|trace| 1 + trace.steps.len() + usize::from(trace.finish.is_some())).sum()
+        let ends = |trace: &Trace| usize::from(trace.outcome.is_some()) + usize::from(trace.finish.is_some());
+        read.traces.iter().map(|trace| 1 + trace.steps.len() + ends(trace)).sum()
     }
 
     #[test]
     fn several_traces_come_back_as_they_were() {
         let mut traces = [1, 2, 3].map(recorded);
+        traces[2] = recorded_by("temp=1", "stochastic_beam(3)", 3);
         traces[1].finish = None;
         let read = Traces::read(&*written(&traces));
         assert!(read.error.is_none(), "{:?}", read.error);
@@ -158,7 +164,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_file_cut_anywhere_keeps_its_whole_lines(cut: prop::sample::Index) {
-            let file = written(&[recorded(1), recorded(2)]);
+            let file = written(&[recorded(1), recorded_by("temp=1", "mbr(3)", 2)]);
             let cut = cut.index(file.len());
             let read = Traces::read(&file[..cut]);
             let newlines = file[..cut].iter().filter(|&&byte| byte == b'\n').count();
@@ -172,7 +178,7 @@ mod tests {
 
         #[test]
         fn a_broken_byte_loses_no_line_before_it(at: prop::sample::Index, byte: u8) {
-            let mut file = written(&[recorded(1), recorded(2)]);
+            let mut file = written(&[recorded(1), recorded_by("temp=1", "beam(3)", 2)]);
             let at = at.index(file.len());
             file[at] = byte;
             let before = file[..at].iter().filter(|&&byte| byte == b'\n').count();

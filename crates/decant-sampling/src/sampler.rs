@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::effect::Effect;
 use crate::ranked::{Buffers, Ranked};
 use crate::row::{Row, RowMut, narrow_bf16, narrow_f16};
-use crate::{Coins, History, Isa, Memory, RowError, SamplerSpec, Signals, SpecError, Stage, TokenId};
+use crate::{Coins, History, Isa, Memory, RowError, SamplerSpec, Signals, SpecError, Stage, StageInfo, TokenId};
 use decant_kernels::rows::Want;
 use serde::{Deserialize, Serialize};
 
@@ -100,10 +100,13 @@ impl Sampler {
         spec.check()?;
         let effective = spec.effective();
         effective.check_vocab(vocab)?;
-        let stages = effective.0;
+        Ok(Sampler::of(effective.0, vocab, Isa::best()))
+    }
+
+    fn of(stages: Vec<Stage>, vocab: usize, isa: Isa) -> Self {
         let follows_entropy = stages.iter().any(Stage::follows_entropy);
         let want = stages.iter().map(Stage::want).fold(Want::default(), Want::or);
-        Ok(Sampler { stages, vocab, isa: Isa::best(), follows_entropy, want })
+        Sampler { stages, vocab, isa, follows_entropy, want }
     }
 
     /// The same sampler on a given tier of instructions: same bits, other speed.
@@ -207,6 +210,19 @@ impl Sampler {
                 *memory = learner.learn(&signals, *memory, p);
             }
         }
+    }
+
+    /// A sampler for rows of another `vocab`, with some of the stages: those that name tokens must not be among them unless
+    /// the tokens are the same.
+    #[must_use]
+    pub fn with_only(&self, vocab: usize, keep: impl Fn(&StageInfo) -> bool) -> Self {
+        let stages = self.stages.iter().filter(|stage| keep(stage.info())).cloned().collect();
+        Sampler::of(stages, vocab, self.isa)
+    }
+
+    /// Whether no stage acts: draws are from the row as it is.
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
     }
 
     /// Whether no stage can ever drop or demote the most probable token.

@@ -66,7 +66,8 @@ fn facts(trace: &Trace) -> String {
     let row = |name: &str, value: &str| format!("<dt>{name}</dt><dd>{value}</dd>");
     let code = |text: &str| format!("<code>{}</code>", escape(text));
     format!(
-        "<dl>{}{}{}{}</dl>",
+        "<dl>{}{}{}{}{}</dl>",
+        if header.decode.is_sample() { String::new() } else { row("strategy", &code(&header.decode.to_string())) },
         row("sampler", &code(&header.sampler.to_string())),
         row("seed", &code(&header.seed.to_string())),
         row("model", &format!("{} {}", code(&header.model.source), code(&header.model.hash))),
