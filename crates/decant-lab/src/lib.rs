@@ -7,4 +7,5 @@
 pub mod chain;
 pub mod ecmm;
 pub mod plot;
+pub mod random;
 pub mod study;

@@ -1,1 +1,0 @@
-//! Markov chains and joint tables: exact risks of decoders.
