@@ -12,6 +12,9 @@ use std::ops::ControlFlow;
 const VOCAB: usize = 4;
 const PROMPT: [TokenId; 2] = [1, 3];
 
+/// A text, its ln P and the mean entropy along it.
+struct Text(Vec<TokenId>, f64, f64);
+
 /// A toy model that counts what it is asked.
 struct Counting {
     toy: ToyModel,
@@ -25,12 +28,13 @@ impl Counting {
     }
 
     /// Every text of at most `length` tokens that ends at one of `ends` or there, with ln P and mean entropy.
-    fn texts(&self, length: usize, ends: &[TokenId]) -> Vec<(Vec<TokenId>, f64, f64)> {
+    fn texts(&self, length: usize, ends: &[TokenId]) -> Vec<Text> {
         let mut whole = Vec::new();
         let mut open = vec![(Vec::new(), 0.0, 0.0)];
         while let Some((text, logprob, entropy)) = open.pop() {
             if text.len() == length || text.last().is_some_and(|token| ends.contains(token)) {
-                whole.push((text.clone(), logprob, entropy / text.len() as f64));
+                let mean = entropy / text.len() as f64;
+                whole.push(Text(text, logprob, mean));
                 continue;
             }
             let context: Vec<TokenId> = PROMPT.iter().chain(&text).copied().collect();
@@ -126,7 +130,7 @@ fn models() -> impl Iterator<Item = Counting> {
 }
 
 /// The best text by a score, the lexicographically smallest of equals (to rounding).
-fn best(texts: &[(Vec<TokenId>, f64, f64)], score: impl Fn(&(Vec<TokenId>, f64, f64)) -> f64) -> (Vec<TokenId>, f64) {
+fn best(texts: &[Text], score: impl Fn(&Text) -> f64) -> (Vec<TokenId>, f64) {
     let most = texts.iter().map(&score).fold(f64::NEG_INFINITY, f64::max);
     let ties = texts.iter().filter(|text| score(text) >= most - 1e-12);
     (ties.map(|text| text.0.clone()).min().unwrap(), most)
@@ -200,18 +204,18 @@ fn beams_that_are_wide_enough_find_what_enumeration_finds() {
             let strategy = format!("beam(256{arguments})");
             run_with(&model, &strategy, "temp=1", limits(4, &[2]), 0, None).outcome.candidates[0].clone()
         };
-        let check = |found: Candidate, score: &dyn Fn(&(Vec<TokenId>, f64, f64)) -> f64| {
+        let check = |found: Candidate, score: &dyn Fn(&Text) -> f64| {
             let most = best(&texts, score).1;
             let own = texts.iter().find(|text| text.0 == found.tokens).map(score).unwrap();
             assert!((own - most).abs() < 1e-9 && (found.score - most).abs() < 1e-9, "{found:?} {most}");
         };
         check(found(""), &|text| text.1);
         for penalty in [-0.5, 0.6, 1.0, 2.0] {
-            let score = move |text: &(Vec<TokenId>, f64, f64)| text.1 / (text.0.len() as f64).powf(penalty);
+            let score = move |text: &Text| text.1 / (text.0.len() as f64).powf(penalty);
             check(found(&format!(",length_penalty={penalty}")), &score);
         }
         // Forbidden texts are no beams.
-        let score = |text: &(Vec<TokenId>, f64, f64)| if text.1.is_finite() { -text.2 } else { f64::NEG_INFINITY };
+        let score = |text: &Text| if text.1.is_finite() { -text.2 } else { f64::NEG_INFINITY };
         check(found(",rerank=entropy"), &score);
         check(found(",rerank=penalised,weight=2"), &|text| text.1 - 2.0 * text.2);
     }
@@ -287,8 +291,8 @@ fn stochastic_beams_draw_without_replacement() {
         total += [a, b].iter().map(|text| text.logprob.exp() / text.inclusion.unwrap()).sum::<f64>();
     }
     assert!((total / draws as f64 - 1.0).abs() < 0.02, "{total}");
-    for (a, log_a, _) in &texts {
-        for (b, log_b, _) in texts.iter().filter(|b| b.0 != *a) {
+    for Text(a, log_a, _) in &texts {
+        for Text(b, log_b, _) in texts.iter().filter(|b| b.0 != *a) {
             let p = (log_a + log_b).exp() / (1.0 - log_a.exp());
             let seen = f64::from(pairs.get(&(a.clone(), b.clone())).copied().unwrap_or(0)) / draws as f64;
             assert!((seen - p).abs() < 4.5 * (p / draws as f64).sqrt() + 1e-3, "{a:?} {b:?}: {seen} {p}");
@@ -332,7 +336,8 @@ fn the_cost_told_is_the_cost() {
         for strategy in
             ["sample", "greedy", "lookahead(3)", "map(5)", "beam(3)", "stochastic_beam(3)", "best_of(4)", "mbr(4)"]
         {
-            (model.rows.set(0), model.batches.set(0));
+            model.rows.set(0);
+            model.batches.set(0);
             let Run { outcome, text, .. } = run(&model, strategy, 6);
             // The prompt is one batch; a text found as a whole is fed once more to be told.
             let told = if strategy.parse::<DecodeSpec>().unwrap().streams() { 0 } else { text.len() as u64 - 1 };
