@@ -4,7 +4,7 @@ mod common;
 
 use common::Place;
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: &[&[&str]] = &[
     &[],
     &["generate"],
     &["trace"],
@@ -21,6 +21,7 @@ const COMMANDS: [&[&str]; 17] = [
     &["bench"],
     &["bench", "sampler"],
     &["bench", "engine"],
+    &["lab", "ecmm"],
     &["completions"],
 ];
 
@@ -39,12 +40,13 @@ fn every_example_runs() {
     let place = Place::new();
     let mut examples = 0;
     for command in COMMANDS {
-        let help = place.ok(&[command, &["--help"]].concat());
+        let help = place.ok(&[*command, &["--help"]].concat());
         for line in help.lines().filter_map(|line| line.strip_prefix("  ")) {
             let (stdin, line) = match line.strip_prefix("echo ") {
                 Some(piped) => {
                     let (text, line) = piped.split_once(" | ").unwrap();
-                    (words(text).join(" ") + "\n", line)
+                    let verbatim = text.strip_prefix('\'').and_then(|text| text.strip_suffix('\''));
+                    (verbatim.map_or_else(|| words(text).join(" "), str::to_owned) + "\n", line)
                 }
                 None => (String::new(), line),
             };

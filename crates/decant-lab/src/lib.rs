@@ -8,4 +8,5 @@ pub mod chain;
 pub mod ecmm;
 pub mod plot;
 pub mod random;
+pub mod rows;
 pub mod study;

@@ -1,1 +1,0 @@
-//! Entropy-constrained mass maximisation, exactly.
