@@ -83,8 +83,8 @@ impl Solved {
 }
 
 pub fn run(args: &Ecmm, session: &Session) -> Result<()> {
-    if !(args.gap >= 0.0) {
-        return Err(Usage(format!("--gap: {} is below 0", args.gap)).into());
+    if args.gap.is_nan() || args.gap < 0.0 {
+        return Err(Usage(format!("--gap: {} is no mass from 0 on", args.gap)).into());
     }
     let rows = match &args.file {
         Some(file) => instances(&read(file)?).map_err(|error| Usage(format!("{}: {error}", file.display())))?,

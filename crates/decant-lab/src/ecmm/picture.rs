@@ -3,9 +3,11 @@
 use super::Report;
 use crate::plot::{Axis, Mark, Panel, Picture, Series};
 
+type Ratio = fn(&Report) -> f64;
+
 /// Greedy and skip-greedy as shares of the optimum: over all rows, worst first, and by the row's entropy.
 pub fn picture(title: &str, reports: &[Report]) -> Picture {
-    let ways: [(&str, fn(&Report) -> f64); 2] = [
+    let ways: [(&str, Ratio); 2] = [
         ("skip-greedy", |report| report.skip / report.optimum),
         ("greedy (Top-H)", |report| report.greedy / report.optimum),
     ];

@@ -188,7 +188,8 @@ impl Row {
             let log_mass = mixed.log_mass();
             let excess = mixed.mass() * (mixed.entropy() - self.limit);
             let step = excess / (p * (log_mass + 1.0 - log_p - self.limit));
-            if !(step > EQUAL * share) {
+            let goes_on = step > EQUAL * share;
+            if !goes_on {
                 break;
             }
             share -= step;
