@@ -132,7 +132,18 @@ impl<C> State<C> {
         &self.tokens[self.prompt_len..]
     }
 
-    /// The model's own row, shape `[vocab]`, that the last token was drawn from.
+    /// What the model keeps of the tokens fed so far.
+    pub fn cache(&self) -> &C {
+        &self.cache
+    }
+
+    /// The stream of the seed that it is drawn from.
+    pub fn stream(&self) -> u32 {
+        self.stream
+    }
+
+    /// The model's own row, shape `[vocab]`, that the last token was drawn from; after a prefill, that the next
+    /// one will be drawn from.
     pub fn row(&self) -> &[f32] {
         &self.row
     }

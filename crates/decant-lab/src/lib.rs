@@ -4,6 +4,7 @@
 //! [`chain`]; one row: [`ecmm`]) and estimated with intervals where it cannot (a real model). A [`study`] asks one question
 //! over a grid of such checks and answers it with a table and a [`plot`].
 
+pub mod advise;
 pub mod chain;
 pub mod ecmm;
 pub mod plot;

@@ -22,6 +22,17 @@ struct Texts<C> {
 }
 
 impl<M: LanguageModel> Decoder<'_, M> {
+    /// Draws n texts that go on from a prefilled one, in one batch; text i has the coins of the text's stream + i. They come
+    /// in this order, with their ln P as score, and with what they took together.
+    ///
+    /// # Errors
+    /// The model's, or a row that is not one of logits.
+    pub fn draw_many(&self, n: usize, state: &State<M::Cache>) -> Result<(Vec<Candidate>, Cost), DecodeError> {
+        let Texts { drawn, cost } = self.draw_texts(n, false, state, &mut ())?;
+        let scored = |candidate: Candidate| Candidate { score: candidate.logprob, ..candidate };
+        Ok((drawn.iter().map(|text| scored(self.candidate(text))).collect(), cost))
+    }
+
     pub(super) fn best_of(
         &self,
         n: usize,

@@ -147,6 +147,16 @@ pub fn run(
     Ok(Outcome::Finished { resumed })
 }
 
+/// The table of a study that has finished in a folder.
+///
+/// # Errors
+/// [`StudyError::Io`] if it has not; [`StudyError::Foreign`] if the file is not this study's.
+pub fn table(task: &Task<'_>, folder: &Path) -> Result<Table, StudyError> {
+    let path = Files::of(task.name, folder).csv;
+    let csv = fs::read_to_string(&path).map_err(StudyError::io(&path))?;
+    Table::read(task.study.columns(), &csv).map_err(|reason| StudyError::Foreign { path, reason })
+}
+
 /// Removes what runs of the study called `name` have left in a folder, finished or not, and the folder's manifest,
 /// whatever study it is of. Other files stay.
 ///

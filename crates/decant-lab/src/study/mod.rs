@@ -56,7 +56,7 @@ mod table;
 
 pub use crate::row;
 pub use catalog::{Entry, MakeAlone, MakeOfModel, Material, Settings, catalog};
-pub use folder::{Manifest, Outcome, Progress, Task, discard, run};
+pub use folder::{Manifest, Outcome, Progress, Task, discard, run, table};
 pub use table::{Row, Table, TableRow, Value};
 
 use crate::plot::Picture;

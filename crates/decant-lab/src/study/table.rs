@@ -1,7 +1,6 @@
 //! What a study finds: rows of values, as they stand in its CSV.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 /// One value, as text that reads back exactly: floats in the fewest digits that do (`1e-44`, `0.1`, `NaN`, `inf`),
 /// equal on every platform.
@@ -102,22 +101,27 @@ impl Table {
 
     /// The table as CSV (RFC 4180, but with plain newlines): a line of names, then the rows.
     pub fn csv(&self) -> String {
-        let mut csv = String::new();
-        line(&mut csv, self.columns);
-        self.rows.iter().for_each(|row| line(&mut csv, row));
-        csv
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let lines =
+            [self.columns.iter().map(|name| (*name).to_owned()).collect()].into_iter().chain(self.rows.iter().cloned());
+        for line in lines {
+            let line: Vec<String> = line;
+            writer.write_record(&line).expect("memory takes every record of equal length");
+        }
+        String::from_utf8(writer.into_inner().expect("memory takes everything")).expect("texts are written as they are")
     }
-}
 
-fn line<T: AsRef<str>>(csv: &mut String, values: &[T]) {
-    for (i, value) in values.iter().map(AsRef::as_ref).enumerate() {
-        let comma = if i == 0 { "" } else { "," };
-        let _ = match value.contains(['"', ',', '\n', '\r']) {
-            true => write!(csv, "{comma}\"{}\"", value.replace('"', "\"\"")),
-            false => write!(csv, "{comma}{value}"),
-        };
+    /// The table that [`csv`](Self::csv) has written; why not, if it has not.
+    pub(super) fn read(columns: &'static [&'static str], csv: &str) -> Result<Self, String> {
+        let mut reader = csv::Reader::from_reader(csv.as_bytes());
+        if reader.headers().map_err(|error| error.to_string())? != columns {
+            return Err(format!("its columns are not {}", columns.join(",")));
+        }
+        let texts = |record: csv::StringRecord| record.iter().map(str::to_owned).collect();
+        let rows = reader.records().map(|record| record.map(texts));
+        let rows = rows.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        Ok(Table { columns, rows })
     }
-    csv.push('\n');
 }
 
 impl<'t> TableRow<'t> {
@@ -158,6 +162,8 @@ mod tests {
         let row = row![1e-44, 0.1, 1.0, f64::NAN, f64::NEG_INFINITY, 3usize, true, "a,\"b\""];
         let table = Table::new(&["a", "b", "c", "d", "e", "f", "g", "h"], vec![row.into_iter().map(|v| v.0).collect()]);
         assert_eq!(table.csv(), "a,b,c,d,e,f,g,h\n1e-44,0.1,1.0,NaN,-inf,3,true,\"a,\"\"b\"\"\"\n");
+        assert_eq!(Table::read(table.columns, &table.csv()), Ok(table.clone()));
+        assert!(Table::read(&["a"], &table.csv()).is_err() && Table::read(table.columns, "a,b\n1,2\n").is_err());
         assert_eq!(table.rows().next().unwrap().text("h"), "a,\"b\"");
         assert!(table.rows().next().unwrap().number("h").is_nan());
     }
