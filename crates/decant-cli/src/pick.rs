@@ -19,6 +19,8 @@ struct Row {
     kept: u32,
     kept_mass: f64,
     kept_entropy: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gap: Option<f64>,
     token: TokenId,
     logprob: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,8 +29,8 @@ struct Row {
 
 impl Row {
     fn new(row: usize, step: Step, kept_ids: Option<Vec<TokenId>>) -> Self {
-        let Step { token, logprob, entropy, varentropy, temperature, kept, kept_mass, kept_entropy } = step;
-        Row { row, entropy, varentropy, temperature, kept, kept_mass, kept_entropy, token, logprob, kept_ids }
+        let Step { token, logprob, entropy, varentropy, temperature, kept, kept_mass, kept_entropy, gap } = step;
+        Row { row, entropy, varentropy, temperature, kept, kept_mass, kept_entropy, gap, token, logprob, kept_ids }
     }
 
     const HEADINGS: &str =

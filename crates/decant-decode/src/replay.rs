@@ -96,6 +96,10 @@ fn compare_step(recorded: &TraceStep, replayed: &Step, row: &[f32]) -> Option<Di
         .or_else(|| number("temperature", was.temperature, is.temperature))
         .or_else(|| number("kept_mass", was.kept_mass, is.kept_mass))
         .or_else(|| number("kept_entropy", was.kept_entropy, is.kept_entropy))
+        .or_else(|| match (was.gap, is.gap) {
+            (Some(was), Some(is)) => number("gap", was, is),
+            (was, is) => compare(position, "gap", was, is),
+        })
         .or_else(|| compare_top(recorded, row))
 }
 
@@ -189,6 +193,7 @@ mod tests {
         assert_eq!(tampered(|t| next(&mut t.steps[4].step.temperature)), Some((4, "temperature")));
         assert_eq!(tampered(|t| next(&mut t.steps[4].step.kept_mass)), Some((4, "kept_mass")));
         assert_eq!(tampered(|t| next(&mut t.steps[4].step.kept_entropy)), Some((4, "kept_entropy")));
+        assert_eq!(tampered(|t| t.steps[5].step.gap = Some(0.1)), Some((5, "gap")));
         assert_eq!(tampered(|t| next(&mut t.steps[0].top[1].logprob)), Some((0, "top")));
         assert_eq!(tampered(|t| t.finish = Some(Finish::Eos)), Some((8, "finish")));
         assert_eq!(tampered(|t| t.header.limits.max_tokens = 5), Some((5, "token")));

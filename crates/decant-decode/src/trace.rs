@@ -181,9 +181,10 @@ mod tests {
             bytes in prop::collection::vec(any::<u8>(), 0..8),
             numbers in prop::array::uniform6(any::<f64>().prop_filter("finite", |n| n.is_finite())),
             (token, kept, position) in (any::<u32>(), any::<u32>(), any::<u32>()),
+            gap in prop::option::of(0.0..1.0),
         ) {
             let [logprob, entropy, varentropy, temperature, kept_mass, kept_entropy] = numbers;
-            let step = Step { token, logprob, entropy, varentropy, temperature, kept, kept_mass, kept_entropy };
+            let step = Step { token, logprob, entropy, varentropy, temperature, kept, kept_mass, kept_entropy, gap };
             let top = vec![TopToken { token, logprob, piece: Piece::new(bytes.clone()) }];
             let line = TraceLine::Step(TraceStep { position: position as usize, step, piece: Piece::new(bytes), top });
             let json = serde_json::to_string(&line).unwrap();

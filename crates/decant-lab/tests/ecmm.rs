@@ -141,15 +141,21 @@ proptest! {
         }
     }
 
-    /// Greedy is the stage `top_h`, unless a decision is closer than the stage's f32 exponentials.
+    /// Greedy and what it misses at most are those of the stage `top_h`, unless a decision is closer than the stage's f32 exponentials.
     #[test]
     fn greedy_is_top_h(logits in prop::collection::vec(-12f32..6.0, 1..200), alpha in alphas()) {
         let row = Row::of_logits(&Logits::new(&logits).unwrap(), 0, alpha).unwrap();
-        let sampler = Sampler::new(&format!("top_h={alpha}").parse().unwrap(), logits.len()).unwrap();
+        let sampler = Sampler::new(&format!("top_h={alpha}:certify=true").parse().unwrap(), logits.len()).unwrap();
         let mut scratch = Scratch::default();
-        sampler.pick(&logits, &[], Coins::fixed(0.5), &mut Memory::default(), &mut scratch).unwrap();
+        let step = sampler.pick(&logits, &[], Coins::fixed(0.5), &mut Memory::default(), &mut scratch).unwrap();
         let kept: Vec<u32> = scratch.kept(&logits).collect();
         let greedy = row.greedy();
+        if kept == greedy.tokens {
+            let gap = step.gap.unwrap();
+            prop_assert!((gap - (row.bound() - greedy.mass)).abs() < 1e-5, "{} {:?}", gap, greedy);
+            let best = row.solve(Budget { nodes: 100, gap: 0.0 }).best;
+            prop_assert!(gap > best.mass - greedy.mass - 1e-5);
+        }
         if kept != greedy.tokens {
             let p: Vec<f64> = logits.iter().map(|l| f64::from(*l).exp()).collect();
             let longer = if kept.len() > greedy.tokens.len() { &kept } else { &greedy.tokens };

@@ -117,13 +117,25 @@ impl EntropyStats {
     }
 }
 
-/// What entropy needs to know of a set of tokens: with x = l - l\[top\], Σe^x and Σx·e^x over all of them but the top one,
-/// and whether that is among them.
+/// What entropy needs to know of a set of tokens: with x = l - l\[top\], or ln p - ln p\[top\], Σe^x and Σx·e^x over all of
+/// them but the top one, which stands apart, and whether that is among them.
+///
+/// ```
+/// use decant_sampling::Sums;
+/// let (half, quarter) = (0.5f64, 0.25f64);
+/// // p = 4/7, 2/7, 1/7
+/// let set = Sums { top: true, rest: half + quarter, first: half * half.ln() + quarter * quarter.ln() };
+/// let expected: f64 = [4.0, 2.0, 1.0].map(|p: f64| -(p / 7.0) * (p / 7.0).ln()).iter().sum();
+/// assert!((set.entropy() - expected).abs() < 1e-12);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Sums {
-    pub(crate) top: bool,
-    pub(crate) rest: f64,
-    pub(crate) first: f64,
+pub struct Sums {
+    /// Whether the top token is in the set.
+    pub top: bool,
+    /// Σe^x over the others.
+    pub rest: f64,
+    /// Σx·e^x over the others.
+    pub first: f64,
 }
 
 impl Sums {
@@ -136,20 +148,48 @@ impl Sums {
     }
 
     /// Σe^x over all.
-    pub(crate) fn weight(&self) -> f64 {
+    pub fn weight(&self) -> f64 {
         self.rest + if self.top { 1.0 } else { 0.0 }
     }
 
     /// ln Σe^x, exact also where the others weigh little beside the top.
-    pub(crate) fn log_weight(&self) -> f64 {
+    pub fn log_weight(&self) -> f64 {
         if self.top { libm::log1p(self.rest) } else { libm::log(self.rest) }
     }
 
-    /// H of the set renormalised: ln Σe^x - Σx·e^x / Σe^x.
-    pub(crate) fn entropy(&self) -> f64 {
+    /// H of the set renormalised, in nats: ln Σe^x - Σx·e^x / Σe^x.
+    pub fn entropy(&self) -> f64 {
         self.log_weight() - self.first / self.weight()
     }
+
+    /// How much of a further token (`x` below the top one and no more probable than any of the set, `weight = e^x`) fits
+    /// into a set until its entropy is `limit`: a share between 0 and 1, never less than the exact one. The set's own
+    /// entropy must not be above the limit, the whole token's must.
+    ///
+    /// With fractions of tokens, mass s is at most tau in entropy where e + s ln s - tau s <= 0, e = -Σ p ln p. Along one
+    /// token that is convex, so Newton's method comes down to its root from 1 and never passes it.
+    pub fn share_within(&self, x: f64, weight: f64, limit: f64) -> f64 {
+        let mut share = 1.0;
+        for _ in 0..NEWTON {
+            let mass = share * weight;
+            let with = Sums { rest: self.rest + mass, first: self.first + mass * x, ..*self };
+            let slope = with.log_weight() + 1.0 - x - limit;
+            let step = with.weight() / weight * (with.entropy() - limit) / slope;
+            let goes_on = step > CLOSE * share;
+            if !goes_on {
+                break;
+            }
+            share -= step;
+        }
+        share
+    }
 }
+
+/// More steps than Newton's method takes to the last digits.
+const NEWTON: usize = 40;
+
+/// A step of less than this share of what is left changes nothing that matters.
+const CLOSE: f64 = 1e-12;
 
 #[cfg(test)]
 mod tests {

@@ -24,7 +24,7 @@ pub use catalog::{Field, Kind, Range, Role, StageInfo, Stricter, find_stage};
 pub use context::{History, Memory};
 pub use decant_kernels::{Isa, IsaName};
 pub use effect::Truncate;
-pub use entropy::EntropyStats;
+pub use entropy::{EntropyStats, Sums};
 pub use half::{bf16, f16};
 pub use logits::{Logits, RowError, TokenId};
 pub use ranked::{Prefix, Ranked};

@@ -79,6 +79,10 @@ pub struct Step {
     pub kept_mass: f64,
     /// Entropy of the distribution drawn from.
     pub kept_entropy: f64,
+    /// Where `top_h` certifies (`certify=true`): how much more probability than the prefix it kept some other set of tokens
+    /// could have under the same limit on entropy, at most; a share of what the stage saw, and the largest if several do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<f64>,
 }
 
 /// What a mask left of a row.
@@ -146,6 +150,7 @@ impl Sampler {
             kept: ranked.len() as u32,
             kept_mass: run.kept_mass,
             kept_entropy,
+            gap: ranked.gap,
         };
         self.learn(row, token, memory, scratch);
         Ok(step)

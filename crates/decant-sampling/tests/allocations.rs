@@ -15,6 +15,7 @@ fn the_steady_state_allocates_nothing() {
     let others = [
         "",
         "top_h=0.4:rule=hf",
+        "top_h=0.4:certify=true",
         "epsilon=1e-3,eta=1e-2,top_a=0.2",
         "tfs=0.9",
         "xtc=1:threshold=0.01",

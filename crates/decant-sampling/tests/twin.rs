@@ -24,6 +24,10 @@ const SPECS: &[&str] = &[
     "top_h=0.1",
     "top_h=0.4",
     "top_h=0.9",
+    "top_h=0.4:certify=true",
+    "top_h=0:certify=true",
+    "top_k=60,temp=2,top_h=0.7:certify=true,top_h=0.9:certify=true",
+    "top_h=0.4:rule=hf:certify=true",
     "top_h=0.4:rule=hf",
     "top_h=0.4:rule=ref",
     "top_h=0.9:rule=hf:n=20",
@@ -52,6 +56,25 @@ const SPECS: &[&str] = &[
     "temp=by_entropy(0.5..4.0->0.3..1.8),top_p=by_entropy(0.5..4.0->0.80..0.97)",
     "temp=by_entropy(table:0.5=0.3:2=1.0:4=1.8),top_h=by_entropy(0..5->0.2..0.6:shape=sigmoid)",
 ];
+
+/// A certificate is a look at the row: nothing else changes by it.
+#[test]
+fn certificates_change_nothing_else() {
+    for (name, row) in rows(5) {
+        for alpha in ["0.05", "0.4", "0.95", "by_entropy(0..5->0.2..1)"] {
+            let [plain, certified] = ["", ":certify=true"].map(|certify| {
+                let spec = format!("temp=1.3,top_h={alpha}{certify}").parse().unwrap();
+                let sampler = Sampler::new(&spec, row.len()).unwrap();
+                let mut scratch = Scratch::default();
+                let step = sampler.pick(&row, &[], Coins::fixed(0.7), &mut Memory::default(), &mut scratch).unwrap();
+                (step, scratch.kept(&row).collect::<Vec<TokenId>>())
+            });
+            assert_eq!((plain.0.gap, &plain.1), (None, &certified.1), "{name}, {alpha}");
+            assert!(certified.0.gap.is_none_or(|gap| (0.0..1.0).contains(&gap)), "{name}, {alpha}");
+            assert_eq!(plain.0, decant_sampling::Step { gap: None, ..certified.0 }, "{name}, {alpha}");
+        }
+    }
+}
 
 fn check(name: &str, spec: &SamplerSpec, row: &[f32]) -> bool {
     agreement::check(name, spec, row, History::default(), Coins::fixed(0.5))

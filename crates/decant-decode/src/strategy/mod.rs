@@ -185,5 +185,6 @@ fn decided(row: &[f32], token: TokenId) -> Result<Step, DecodeError> {
         kept: 1,
         kept_mass: libm::exp(logprob),
         kept_entropy: 0.0,
+        gap: None,
     })
 }

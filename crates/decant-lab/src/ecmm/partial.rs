@@ -1,37 +1,43 @@
 //! A set in the making, as sums.
 
-/// Mass and cost of a set of tokens, its most probable one apart: beside its p, sums over the others would lose their
-/// digits, and in a peaked row they are the entropy.
+use decant_sampling::Sums;
+
+/// Mass and entropy of a set of tokens, about its most probable one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Partial {
     /// p of the most probable member; 0 for the empty set.
     pub(super) top: f64,
     /// Its logarithm.
     pub(super) log_top: f64,
-    /// Σ p over the others.
-    pub(super) rest: f64,
-    /// Σ -p ln p over the others.
-    pub(super) cost: f64,
+    /// Of p / top.
+    pub(super) sums: Sums,
 }
 
 impl Partial {
-    /// Γ, the probability of the set.
-    pub(super) fn mass(&self) -> f64 {
-        self.top + self.rest
+    /// A token by itself.
+    pub(super) fn alone(p: f64, log_p: f64) -> Self {
+        Partial { top: p, log_top: log_p, sums: Sums { top: true, ..Sums::default() } }
     }
 
-    /// ln Γ.
-    pub(super) fn log_mass(&self) -> f64 {
-        self.log_top + libm::log1p(self.rest / self.top)
+    /// Whether there is no token in it.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.sums.top
+    }
+
+    /// Γ, the probability of the set.
+    pub(super) fn mass(&self) -> f64 {
+        self.top * self.sums.weight()
     }
 
     /// H(q) of the set renormalised, in nats; it must not be empty.
     pub(super) fn entropy(&self) -> f64 {
-        libm::log1p(self.rest / self.top) + (self.cost + self.log_top * self.rest) / self.mass()
+        self.sums.entropy()
     }
 
-    /// With so much more mass at so much more cost, of tokens that are not more probable than the top one.
-    pub(super) fn and(self, mass: f64, cost: f64) -> Self {
-        Partial { rest: self.rest + mass, cost: self.cost + cost, ..self }
+    /// With further tokens, none more probable than the top one, of so much mass and cost Σ -p ln p.
+    pub(super) fn and(mut self, mass: f64, cost: f64) -> Self {
+        self.sums.rest += mass / self.top;
+        self.sums.first -= (cost + self.log_top * mass) / self.top;
+        self
     }
 }

@@ -143,16 +143,15 @@ impl Row {
         if from >= to {
             return set;
         }
-        if set.top == 0.0 {
-            let first = Partial { top: self.p[from], log_top: self.log_p[from], ..set };
-            return self.extended(first, from + 1, to);
+        if set.is_empty() {
+            return self.extended(Partial::alone(self.p[from], self.log_p[from]), from + 1, to);
         }
         set.and(self.mass_from[from] - self.mass_from[to], self.cost_from[from] - self.cost_from[to])
     }
 
     /// Whether the constraint holds.
     pub(super) fn holds(&self, set: Partial) -> bool {
-        set.rest == 0.0 || set.entropy() <= self.limit
+        set.sums.rest == 0.0 || set.entropy() <= self.limit
     }
 
     /// The end of the longest run of ranks from `from` on that a feasible set can be extended by.
@@ -179,22 +178,8 @@ impl Row {
         if end == self.len() {
             return set.mass();
         }
-        let (p, log_p) = (self.p[end], self.log_p[end]);
-        // g is convex along the token and above 0 with the whole of it: Newton from there comes down to the root and never
-        // passes it, so where it stops is a bound.
-        let mut share = 1.0;
-        for _ in 0..NEWTON {
-            let mixed = set.and(share * p, -share * p * log_p);
-            let log_mass = mixed.log_mass();
-            let excess = mixed.mass() * (mixed.entropy() - self.limit);
-            let step = excess / (p * (log_mass + 1.0 - log_p - self.limit));
-            let goes_on = step > EQUAL * share;
-            if !goes_on {
-                break;
-            }
-            share -= step;
-        }
-        set.mass() + share * p
+        let (p, x) = (self.p[end], self.log_p[end] - set.log_top);
+        set.mass() + p * set.sums.share_within(x, p / set.top, self.limit)
     }
 
     /// The runs of ranks that skip-greedy takes from rank `from` on, each with the set after it.
@@ -205,7 +190,7 @@ impl Row {
     ) -> impl Iterator<Item = (std::ops::Range<usize>, Partial)> + '_ {
         let (mut set, mut from) = (set, from);
         std::iter::from_fn(move || {
-            from = if set.top == 0.0 { from } else { self.next_fit(set, from) };
+            from = if set.is_empty() { from } else { self.next_fit(set, from) };
             let run = from..self.reach(set, from);
             set = self.extended(set, run.start, run.end);
             from = run.end;
@@ -213,9 +198,6 @@ impl Row {
         })
     }
 }
-
-/// More steps than Newton's method takes to the last digits.
-const NEWTON: usize = 40;
 
 /// Sums of each tail, from the end: as many and one, the last of them 0.
 fn tails(terms: &[f64]) -> Vec<f64> {

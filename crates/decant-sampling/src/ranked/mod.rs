@@ -1,5 +1,6 @@
 //! The survivors of the stages so far, in falling probability, ordered only as far as a rule asks.
 
+mod certificate;
 mod draw;
 mod leap;
 mod lookback;
@@ -148,6 +149,8 @@ pub struct Ranked<'s> {
     before: Option<Before>,
     /// The cut that was found last, for these survivors in this order.
     known: Option<Cut>,
+    /// See [`Step::gap`](crate::Step::gap).
+    pub(crate) gap: Option<f64>,
     buffers: &'s mut Buffers,
 }
 
@@ -178,6 +181,7 @@ impl<'s> Ranked<'s> {
             unsettled: false,
             before: None,
             known: None,
+            gap: None,
             buffers,
         })
     }
@@ -323,13 +327,13 @@ impl<'s> Ranked<'s> {
     /// The longest prefix that `within` holds for, at least 1. `within` must be monotone: once it fails for a prefix it
     /// fails for every longer one.
     pub fn longest(&mut self, within: impl FnMut(&Prefix) -> bool) -> usize {
-        self.search(within).max(1)
+        self.search(within).len.max(1)
     }
 
     /// The shortest prefix that has `reached`, or all if none has. `reached` must be monotone: once it holds for a prefix
     /// it holds for every longer one.
     pub fn shortest(&mut self, mut reached: impl FnMut(&Prefix) -> bool) -> usize {
-        (self.search(|prefix| !reached(prefix)) + 1).min(self.len)
+        (self.search(|prefix| !reached(prefix)).len + 1).min(self.len)
     }
 
     /// Before a stage looks at the survivors: they must hang together in probability.

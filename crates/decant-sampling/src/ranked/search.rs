@@ -121,10 +121,20 @@ impl Ranked<'_> {
         len.max(1)
     }
 
-    /// How many survivors the longest prefix has that `within` holds for: 0 if it fails for the first alone.
-    pub(super) fn search(&mut self, mut within: impl FnMut(&Prefix) -> bool) -> usize {
+    /// The longest prefix that `within` holds for: of length 0 if it fails for the first alone.
+    pub(super) fn search(&mut self, mut within: impl FnMut(&Prefix) -> bool) -> Prefix {
         self.sums();
-        self.find(FIRST_GATHER, &mut within).len
+        self.find(FIRST_GATHER, &mut within).0
+    }
+
+    /// The logit (without temperature) of the survivor after the cut that was found last, if there is one.
+    pub(super) fn logit_after_cut(&self) -> Option<f32> {
+        let Cut { last, next, .. } = self.known?;
+        if let Some(next) = next {
+            return Some(self.row()[next as TokenId as usize]);
+        }
+        let after = self.buffers.survivors(self.given).filter(|(token, logit)| self.order.key(*logit, *token) > last);
+        after.map(|(_, logit)| logit).reduce(f32::max)
     }
 
     /// The key of the `len`-th survivor.
@@ -132,7 +142,7 @@ impl Ranked<'_> {
         match self.known {
             Some(Cut { len: found, last, .. }) if found == len => last,
             Some(Cut { len: found, next: Some(next), .. }) if found + 1 == len => next,
-            _ => self.find(len.max(FIRST_GATHER), &mut |prefix| prefix.len() <= len).last,
+            _ => self.find(len.max(FIRST_GATHER), &mut |prefix| prefix.len() <= len).1.last,
         }
     }
 
@@ -149,7 +159,7 @@ impl Ranked<'_> {
     }
 
     /// Finds the end of the longest prefix that `within` holds for, looking at `expected` tokens first.
-    fn find(&mut self, expected: usize, within: Within<'_>) -> Cut {
+    fn find(&mut self, expected: usize, within: Within<'_>) -> (Prefix, Cut) {
         // What was passed over for another question may be too much for this one.
         if self.before.is_some_and(|before| !within(&before.prefix)) {
             (self.before, self.buffers.reach) = (None, Reach::Nothing);
@@ -158,10 +168,10 @@ impl Ranked<'_> {
         let (base, inner, outer) = self.bracket(within);
         self.list(outer, inner);
         let mut entries = std::mem::take(&mut self.buffers.order);
-        let cut = self.select(base, &mut entries, within);
+        let (prefix, cut) = self.select(base, &mut entries, within);
         self.buffers.order = entries;
         self.known = Some(cut);
-        cut
+        (prefix, cut)
     }
 
     /// Narrows the pool to a part that holds the cut: what lies before it as one prefix, the window of that prefix, and
@@ -192,7 +202,7 @@ impl Ranked<'_> {
     }
 
     /// Where the longest prefix ends that begins with `base` and goes on with entries not yet in order.
-    fn select(&self, (mut base, mut last): (Prefix, u64), entries: &mut [Entry], within: Within<'_>) -> Cut {
+    fn select(&self, (mut base, mut last): (Prefix, u64), entries: &mut [Entry], within: Within<'_>) -> (Prefix, Cut) {
         let (mut low, mut high) = (0, entries.len());
         // The first `low` are in and belong to `base`; those from `high` on are out. Halve what lies between.
         while high - low > SMALL {
@@ -214,7 +224,7 @@ impl Ranked<'_> {
             low += 1;
         }
         // Whatever stands there was put there by its rank.
-        Cut { len: base.len, last, next: entries.get(low).map(|entry| entry.key) }
+        (base, Cut { len: base.len, last, next: entries.get(low).map(|entry| entry.key) })
     }
 
     /// Deepens the pool until it holds the end of the longest prefix that `within` holds for.

@@ -33,8 +33,15 @@ use decant_kernels::rows::Want;
 /// unique. The first token always stays. alpha in 0..=1; 1 switches the stage off under every rule, 0 keeps the top token
 /// alone. Where only one token is possible it stays. `n` matters to `ref` and `hf` only.
 ///
+/// `paper` is the greedy answer to a problem: the tokens of most probability with H(q) <= alpha · H(p) (ECMM, which is
+/// NP-hard). With `certify=true` the step tells how much probability the best answer may have beyond the greedy one, at
+/// most (`gap`): the mass of as much of the next token as would still fit, for no set has more than that fractional prefix.
+/// It is 0 where nothing is cut. `min_tokens_to_keep` comes after it. `ref` and `hf` answer other questions and have no
+/// gap, nor has a stage that is switched off.
+///
 /// # Cost
-/// One pass for H(p), then a threshold search over partial sums of mass and p ln p; nothing is sorted as a whole.
+/// One pass for H(p), then a threshold search over partial sums of mass and p ln p; nothing is sorted as a whole. A
+/// certificate is a few logarithms more, and seldom a pass over the row to find the next token.
 ///
 /// # Precision
 /// Entropies and partial sums in f64, in one fixed order.
@@ -51,6 +58,8 @@ pub struct TopH {
     pub rule: TopHRule,
     /// How many tokens `ref` and `hf` look at.
     pub n: Schedule,
+    /// Whether the step tells how far the greedy answer may be from the best.
+    pub certify: bool,
     /// How many tokens stay at least.
     pub min_tokens_to_keep: Schedule,
 }
@@ -85,6 +94,11 @@ impl StageDef for TopH {
                 Kind::Choice { values: &["paper", "ref", "hf"] },
             ),
             Field::new("n", "how many tokens ref and hf look at", Kind::optional(Range::integers_from(1.0), 100.0)),
+            Field::new(
+                "certify",
+                "whether each step carries the proved bound on how far paper's greedy choice is from the optimum",
+                Kind::Switch { default: false },
+            ),
             MIN_TOKENS_TO_KEEP,
         ],
         rank: 20,
@@ -101,13 +115,14 @@ impl StageDef for TopH {
             alpha: params.number("value"),
             rule: TopHRule::ALL[params.index("rule")],
             n: params.number("n"),
+            certify: params.is_on("certify"),
             min_tokens_to_keep: params.number("min_tokens_to_keep"),
         }
     }
 
     fn write(&self) -> Params {
         let numbers = [("value", &self.alpha), ("n", &self.n), ("min_tokens_to_keep", &self.min_tokens_to_keep)];
-        Params::numbers(numbers).choice("rule", self.rule as usize)
+        Params::numbers(numbers).choice("rule", self.rule as usize).switch("certify", self.certify)
     }
 
     fn want(&self) -> Want {
@@ -127,7 +142,10 @@ impl Truncate for TopH {
         }
         if self.rule == TopHRule::Paper {
             let bound = alpha * ranked.entropy();
-            return ranked.longest(|prefix| prefix.entropy() <= bound);
+            return match self.certify {
+                true => ranked.longest_certified(bound),
+                false => ranked.longest(|prefix| prefix.entropy() <= bound),
+            };
         }
         let n = ranked.count(&self.n);
         let top = ranked.prefix(n);

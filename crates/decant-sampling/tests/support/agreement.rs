@@ -48,6 +48,10 @@ pub fn check(name: &str, spec: &SamplerSpec, row: &[f32], text: History<'_>, coi
     within(3e-5, &format!("{name}, `{spec}`, temperature"), step.temperature, twin.temperature);
     close("kept mass", step.kept_mass, twin.kept_mass);
     close("kept entropy", step.kept_entropy, twin.entropy());
+    assert_eq!(step.gap.is_some(), twin.gap.is_some(), "{name}, `{spec}`, gap");
+    let missed = (step.gap.unwrap_or_default(), twin.gap.unwrap_or_default());
+    // An entropy's error of 1e-6 is one of mass.
+    assert!((missed.0 - missed.1).abs() < 1e-5, "{name}, `{spec}`, gap: {missed:?}");
     let place = raw.tokens.iter().position(|(token, _)| *token == step.token).unwrap();
     close("logprob", step.logprob, raw.log_probabilities()[place]);
     false

@@ -21,6 +21,8 @@ pub struct Twin {
     pub tokens: Vec<(TokenId, f64)>,
     pub temperature: f64,
     pub kept_mass: f64,
+    /// What the certified stages miss at most, the largest of it.
+    pub gap: Option<f64>,
     /// What the logits have been divided by since they were last given anew.
     pub cooled_by: f64,
     pub coins: Coins,
@@ -57,6 +59,7 @@ impl Twin {
             tokens,
             temperature: 1.0,
             kept_mass: 1.0,
+            gap: None,
             cooled_by: 1.0,
             coins: Coins::fixed(0.5),
             xtcs: 0,
@@ -105,6 +108,8 @@ impl Twin {
         if t == 0.0 {
             self.keep(1, 1.0);
         } else {
+            // However cold, the inverse temperature stays within f32.
+            let t = t.max(1.0 / (self.cooled_by * f64::from(f32::MAX)));
             self.tokens.iter_mut().for_each(|(_, l)| *l /= t);
             self.cooled_by *= t;
         }
@@ -175,6 +180,10 @@ impl Twin {
                 if alpha < 1.0 {
                     let limit = stage.n.at(signals).round() as usize;
                     let keep = self.top_h(alpha, stage.rule, limit, &p);
+                    if stage.certify && stage.rule == TopHRule::Paper {
+                        let missed = self.missed(keep, alpha * self.entropy());
+                        self.gap = Some(self.gap.map_or(missed, |gap| gap.max(missed)));
+                    }
                     self.keep(keep, stage.min_tokens_to_keep.at(signals));
                 }
             }
@@ -220,6 +229,24 @@ impl Twin {
             }
         }
         n
+    }
+
+    /// The mass of as much of the token after the first `keep` as the limit on entropy allows, by bisection.
+    fn missed(&self, keep: usize, limit: f64) -> f64 {
+        let p = self.probabilities();
+        let Some(next) = p.get(keep) else { return 0.0 };
+        let (mut fits, mut too_much) = (0.0, 1.0);
+        for _ in 0..60 {
+            let share = 0.5 * (fits + too_much);
+            let terms = || p[..keep].iter().map(|p| (1.0, p)).chain([(share, next)]).filter(|(_, p)| **p > 0.0);
+            let s: f64 = terms().map(|(share, p)| share * p).sum();
+            let e: f64 = terms().map(|(share, p)| -share * p * p.ln()).sum();
+            match s.ln() + e / s <= limit {
+                true => fits = share,
+                false => too_much = share,
+            }
+        }
+        fits * next
     }
 }
 
