@@ -1,5 +1,6 @@
 //! The command line: every flag, its help and its range.
 
+use crate::advise::Advise;
 use crate::bench::args::Bench;
 use crate::calibrate::Calibrate;
 use crate::lab::Lab;
@@ -70,6 +71,7 @@ pub enum Command {
     Samplers(Samplers),
     #[command(subcommand)]
     Lab(Lab),
+    Advise(Advise),
     Calibrate(Calibrate),
     #[command(subcommand)]
     Bench(Bench),

@@ -1,5 +1,6 @@
 //! The `decant` command.
 
+mod advise;
 mod args;
 mod bench;
 mod calibrate;
@@ -64,6 +65,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Samplers(args) => samplers::run(args, &session),
         Command::Bench(args) => bench::run(args, &session),
         Command::Lab(args) => lab::run(args, &session),
+        Command::Advise(args) => advise::run(args, &session),
         Command::Calibrate(args) => calibrate::run(args, &session),
         Command::Doctor => doctor::run(&session),
         Command::Completions { shell } => {

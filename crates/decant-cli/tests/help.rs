@@ -18,6 +18,7 @@ const COMMANDS: &[&[&str]] = &[
     &["samplers"],
     &["lab"],
     &["lab", "study"],
+    &["advise"],
     &["bench"],
     &["bench", "sampler"],
     &["bench", "engine"],

@@ -2,7 +2,7 @@
 
 mod chain;
 mod ecmm;
-mod study;
+pub mod study;
 
 use crate::session::Session;
 use anyhow::Result;

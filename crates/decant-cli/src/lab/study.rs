@@ -84,7 +84,7 @@ fn list(catalog: &[Entry<NativeModel>]) -> Result<()> {
 }
 
 /// A study that cannot be made is a wrong command line.
-fn usage(error: StudyError) -> anyhow::Error {
+pub fn usage(error: StudyError) -> anyhow::Error {
     match error {
         error @ StudyError::Parameter { .. } => Usage(error.to_string()).into(),
         error => error.into(),
@@ -92,13 +92,14 @@ fn usage(error: StudyError) -> anyhow::Error {
 }
 
 /// What a study of a model works on.
-fn material<'m>(model: &'m Model, prompts: &PromptsArg) -> Result<Material<'m, NativeModel>> {
+pub fn material<'m>(model: &'m Model, prompts: &PromptsArg) -> Result<Material<'m, NativeModel>> {
     let tokenizer = model.tokenizer();
     let prompts = prompts.read(model)?;
     Ok(Material { model: model.engine(), id: model.id(), lexicon: tokenizer, ends: tokenizer.ends(), prompts })
 }
 
-fn finish(task: &Task<'_>, folder: &Path, session: &Session) -> Result<()> {
+/// Runs a study into a folder, with a bar, and says where the files are.
+pub fn finish(task: &Task<'_>, folder: &Path, session: &Session) -> Result<()> {
     let bar = session.bar(task.name, task.study.cells() as u64, false);
     let progress = |Progress { done, .. }| {
         bar.set_position(done as u64);

@@ -148,7 +148,7 @@ fn data(steps: &[TraceStep]) -> String {
 }
 
 /// Text as it stands in HTML.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -18,7 +18,9 @@ impl<M: LanguageModel> Decoder<'_, M> {
         }
         let mut tree = Tree::new(self, state, watch);
         let root = tree.root(state)?;
-        let mut finished = tree.beams(root, beam)?;
+        let end = root.tokens.len() + tree.longest();
+        let beams = tree.beams(root, beam, end)?;
+        let mut finished = beams.iter().map(|beam| beam.branch.text(&tree, beam.score)).collect::<Vec<_>>();
         rerank(&mut finished, beam);
         let outcome = Outcome::of(finished, tree.cost);
         let outcome = match beam.last {
@@ -45,11 +47,22 @@ impl<M: LanguageModel> Decoder<'_, M> {
     }
 }
 
+/// A finished text and its score.
+pub(super) struct Finished<C> {
+    pub branch: Branch<C>,
+    pub score: f64,
+}
+
 impl<M: LanguageModel> Tree<'_, '_, M> {
-    /// The best `width` finished texts, best score first. Expansion goes by probability alone.
-    fn beams(&mut self, root: Branch<M::Cache>, beam: &Beam) -> Result<Vec<Candidate>, DecodeError> {
+    /// The best `width` texts that have finished by the position `end`, best score first. Expansion goes by probability alone.
+    pub(super) fn beams(
+        &mut self,
+        root: Branch<M::Cache>,
+        beam: &Beam,
+        end: usize,
+    ) -> Result<Vec<Finished<M::Cache>>, DecodeError> {
         let mut live = vec![root];
-        let mut finished: Vec<Candidate> = Vec::new();
+        let mut finished: Vec<Finished<M::Cache>> = Vec::new();
         while !live.is_empty() {
             let mut grown = Vec::new();
             for branch in &live {
@@ -64,13 +77,13 @@ impl<M: LanguageModel> Tree<'_, '_, M> {
                     break;
                 }
                 let branch = branch.with(token);
-                match self.finish(&branch.tokens) {
-                    Some(_) if rank < beam.width => finished.push(branch.text(self, self.score(&branch, beam))),
-                    Some(_) => {}
-                    None => next.push(branch),
+                if branch.tokens.len() < end && self.finish(&branch.tokens).is_none() {
+                    next.push(branch);
+                } else if rank < beam.width {
+                    finished.push(Finished { score: self.score(&branch, beam), branch });
                 }
             }
-            sort(&mut finished);
+            finished.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.branch.tokens.cmp(&b.branch.tokens)));
             finished.truncate(beam.width);
             next.retain(|branch| {
                 finished.len() < beam.width || self.hope(branch, beam) >= finished[beam.width - 1].score

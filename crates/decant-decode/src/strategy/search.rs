@@ -1,5 +1,6 @@
 //! The most probable block of tokens, by best-first search.
 
+use super::spec::Beam;
 use super::tree::{Branch, Tree};
 use crate::{DecodeError, LanguageModel};
 use decant_sampling::TokenId;
@@ -82,29 +83,54 @@ impl<M: LanguageModel> Tree<'_, '_, M> {
     ///
     /// A prefix's probability bounds that of all its continuations. So prefixes are taken up in falling probability, and
     /// the first complete one is the most probable block: no list of |V|^length blocks is ever made. A greedy dive comes
-    /// first, so that there is a block, at least as probable as greedy's, whenever `budget` model calls are spent.
+    /// first, so that there is a block, at least as probable as greedy's, whatever happens. Where half of `budget` model calls
+    /// prove nothing, the other half pays for a beam: its block may be better, and perhaps so good that nothing is left
+    /// that could beat it.
     pub fn most_probable(
         &mut self,
         root: Branch<M::Cache>,
         length: usize,
         budget: usize,
     ) -> Result<Found<M::Cache>, DecodeError> {
-        let end = root.tokens.len() + length;
-        let spent_before = self.cost.calls as usize;
+        let (end, spent_before) = (root.tokens.len() + length, self.cost.calls as usize);
         let mut open = BinaryHeap::new();
-        let mut best = self.dive(root, end, budget, &mut open)?;
+        let mut best = self.dive(root.clone(), end, budget, &mut open)?;
+        if self.best_first(&mut open, &mut best, end, spent_before + budget.div_ceil(2))? {
+            return Ok(Found { bound: best.logprob, block: best, proven: true });
+        }
+        let width = (spent_before + budget).saturating_sub(self.cost.calls as usize) / length.max(1);
+        if width > 1 {
+            let beams = self.beams(root, &Beam::of(width), end)?;
+            let first = beams.into_iter().next().filter(|first| first.score > best.logprob);
+            best = first.map_or(best, |first| first.branch);
+        }
+        let bound = open.peek().map_or(f64::NEG_INFINITY, |prefix| prefix.logprob).max(best.logprob);
+        Ok(Found { proven: bound <= best.logprob, bound, block: best })
+    }
+
+    /// Takes up prefixes until `best` is the most probable block, or so many model calls are spent; says which.
+    fn best_first(
+        &mut self,
+        open: &mut BinaryHeap<Prefix<M::Cache>>,
+        best: &mut Branch<M::Cache>,
+        end: usize,
+        limit: usize,
+    ) -> Result<bool, DecodeError> {
+        let spent_before = self.cost.calls as usize;
         loop {
-            let spent = self.cost.calls as usize - spent_before;
-            let room = BATCH.min(1 + spent / 4).min(budget.saturating_sub(spent));
+            let spent = self.cost.calls as usize;
+            let room = BATCH.min(1 + (spent - spent_before) / 4).min(limit.saturating_sub(spent));
             let mut batch = Vec::with_capacity(room);
             // A complete prefix is the answer only when nothing is left before it.
-            while batch.len() < room.max(1)
-                && let Some(prefix) = open.peek()
+            while let Some(prefix) = open.peek()
                 && !self.is_complete(prefix, end)
                 && prefix.logprob >= best.logprob
             {
                 if room == 0 {
-                    return Ok(Found { bound: prefix.logprob, block: best, proven: false });
+                    return Ok(false);
+                }
+                if batch.len() == room {
+                    break;
                 }
                 let prefix = open.pop().expect("it was just seen");
                 open.extend(prefix.sibling());
@@ -114,12 +140,14 @@ impl<M: LanguageModel> Tree<'_, '_, M> {
                 if let Some(first) = open.pop().filter(|first| first.logprob >= best.logprob) {
                     let block = first.node.branch.with(first.token());
                     // The dive's block may be the lexicographically smaller of two equals.
-                    best = if block.logprob > best.logprob || block.tokens < best.tokens { block } else { best };
+                    if block.logprob > best.logprob || block.tokens < best.tokens {
+                        *best = block;
+                    }
                 }
-                return Ok(Found { bound: best.logprob, block: best, proven: true });
+                return Ok(true);
             }
             for branch in self.grow(batch)? {
-                let node = Rc::new(Node { next: branch.likeliest(budget, best.logprob), branch });
+                let node = Rc::new(Node { next: branch.likeliest(limit - spent_before, best.logprob), branch });
                 open.extend(Prefix::new(node, 0));
             }
         }

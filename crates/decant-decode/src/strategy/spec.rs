@@ -78,6 +78,13 @@ pub struct Beam {
     pub last: Last,
 }
 
+impl Beam {
+    /// A beam of some width, ranked by probability, of which the first is taken.
+    pub fn of(width: usize) -> Self {
+        Beam { width, length_penalty: 0.0, rerank: Rerank::None, weight: 1.0, last: Last::Best }
+    }
+}
+
 /// How finished beams are ranked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rerank {

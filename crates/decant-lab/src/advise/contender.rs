@@ -1,7 +1,7 @@
 //! The decoders that are compared.
 
 use super::{Effort, Goal};
-use decant_decode::{Beam, By, DecodeSpec, DecodeSpecError, Last, Loss, Rerank};
+use decant_decode::{Beam, By, DecodeSpec, DecodeSpecError, Loss};
 use decant_sampling::{SamplerSpec, SpecError};
 use std::fmt;
 use std::str::FromStr;
@@ -96,10 +96,7 @@ fn searches(goal: Goal, effort: Effort) -> Vec<DecodeSpec> {
     let Effort { len, budget, .. } = effort;
     // As many texts side by side as the budget pays for.
     let texts = (budget / len.max(1)).max(2);
-    let beam = |width| {
-        let rerank = Rerank::None;
-        DecodeSpec::Beam(Beam { width, length_penalty: 0.0, rerank, weight: 1.0, last: Last::Best })
-    };
+    let beam = |width| DecodeSpec::Beam(Beam::of(width));
     let mut searches = vec![DecodeSpec::Greedy, DecodeSpec::Map { len, budget }, beam(4.min(texts))];
     if let Some(loss) = goal.loss() {
         searches.extend([DecodeSpec::Lookahead { k: 3.min(len), budget: texts }, beam(texts)]);

@@ -95,16 +95,9 @@ impl Outlook {
     /// The outlook in words.
     pub fn sentence(&self) -> String {
         let tied: Vec<&str> = self.families.iter().filter(|f| f.tied).map(|family| family.family.as_str()).collect();
-        let best =
-            || self.settings.iter().filter(|setting| setting.on_frontier).map(|setting| setting.sampler.as_str());
-        let frontier = best().collect::<Vec<_>>().join(" · ");
         match &self.winner {
-            Some(winner) => format!("For creative, {winner} commands most ground. On the frontier: {frontier}."),
-            None => format!(
-                "For creative, {} prompts do not tell these apart: {}. On the frontier: {frontier}.",
-                self.prompts,
-                tied.join(", ")
-            ),
+            Some(winner) => format!("For creative, {winner} commands most ground between likelihood and diversity."),
+            None => format!("For creative, {} prompts do not tell these apart: {}.", self.prompts, tied.join(", ")),
         }
     }
 }

@@ -92,50 +92,39 @@ impl<'m, M: LanguageModel + Sync> Risks<'m, M> {
     }
 
     /// The losses of a decoder: against each reference, or one where the loss can be had without them.
-    fn losses(
-        &self,
-        said: &Said,
-        contender: &Contender,
-        sampler: &Sampler,
-        references: &[Vec<TokenId>],
-        start: &State<M::Cache>,
-    ) -> Result<Vec<f64>, Failure> {
+    fn losses(&self, said: &Said, references: &[Vec<TokenId>]) -> Vec<f64> {
         let mean = |loss: &dyn Fn(&Text) -> f64| said.texts.iter().map(loss).sum::<f64>() / said.texts.len() as f64;
         match self.goal.loss() {
             // The model itself says with what probability a text is the wanted one: no reference says it better.
-            Some(Loss::Exact) => Ok(vec![mean(&|text| -libm::expm1(text.logprob))]),
-            Some(loss) => Ok(references.iter().map(|truth| mean(&|text| loss.between(truth, &text.tokens))).collect()),
-            None => match contender.decode {
-                DecodeSpec::Sample => {
-                    references.iter().map(|truth| self.surprise(sampler, truth, start)).collect::<Result<_, _>>()
-                }
-                _ => Ok(references
-                    .iter()
-                    .map(|truth| if *truth == said.texts[0].tokens { 0.0 } else { f64::INFINITY })
-                    .collect()),
-            },
+            Some(Loss::Exact) => vec![mean(&|text| -libm::expm1(text.logprob))],
+            Some(loss) => references.iter().map(|truth| mean(&|text| loss.between(truth, &text.tokens))).collect(),
+            // A decoder that always says the same has a law of one text.
+            None => references
+                .iter()
+                .map(|truth| mean(&|text| if text.tokens == *truth { 0.0 } else { f64::INFINITY }))
+                .collect(),
         }
     }
 
-    /// -ln Q of a reference, where Q is the law that a sampler draws texts by: infinite if it never says it.
-    fn surprise(&self, sampler: &Sampler, truth: &[TokenId], start: &State<M::Cache>) -> Result<f64, Failure> {
-        let mut cache = start.cache().clone();
-        let rows = match truth.len() {
-            0 | 1 => Vec::new(),
-            len => self.material.model.feed(&mut cache, &truth[..len - 1], Want::All)?.into_inner(),
-        };
-        let rows = [start.row()].into_iter().chain(rows.chunks_exact(self.material.model.vocab()));
-        let text = start.prompt().to_vec();
-        let (prompt, memory, scratch) = (text.len(), Memory::default(), Scratch::default());
-        let mut reader = Reader { sampler, text, prompt, memory, scratch };
-        let mut surprise = 0.0;
-        for (row, &token) in rows.zip(truth) {
-            surprise -= reader.read(row, token)?;
-            if surprise == f64::INFINITY {
-                break;
+    /// -ln Q of every reference under the law that each sampler draws texts by, infinite if it never says it:
+    /// `[contender][reference]`; nothing for contenders that do not sample.
+    fn surprises(&self, references: &[Vec<TokenId>], start: &State<M::Cache>) -> Result<Vec<Vec<f64>>, Failure> {
+        let mut surprises = vec![Vec::new(); self.contenders.len()];
+        for truth in references {
+            let mut cache = start.cache().clone();
+            let rows = match truth.len() {
+                0 | 1 => Vec::new(),
+                len => self.material.model.feed(&mut cache, &truth[..len - 1], Want::All)?.into_inner(),
+            };
+            let vocab = self.material.model.vocab();
+            let rows = || [start.row()].into_iter().chain(rows.chunks_exact(vocab)).zip(truth.iter().copied());
+            for ((contender, sampler), surprises) in self.contenders.iter().zip(&mut surprises) {
+                if contender.decode.is_sample() {
+                    surprises.push(Reader::new(sampler, start.prompt()).surprise(rows())?);
+                }
             }
         }
-        Ok(surprise)
+        Ok(surprises)
     }
 
     fn say(&self, contender: &Contender, sampler: &Sampler, start: &State<M::Cache>) -> Result<Said, DecodeError> {
@@ -162,9 +151,13 @@ impl<'m, M: LanguageModel + Sync> Risks<'m, M> {
             plain.draw_many(self.effort.references, &start)?.0.into_iter().map(|text| text.tokens).collect();
         let start = start.with_seed(seed);
         let mut rows = Vec::new();
-        for (contender, sampler) in &self.contenders {
+        let surprises = match self.goal.loss() {
+            Some(_) => vec![Vec::new(); self.contenders.len()],
+            None => self.surprises(&references, &start)?,
+        };
+        for ((contender, sampler), surprises) in self.contenders.iter().zip(surprises) {
             let said = self.say(contender, sampler, &start)?;
-            let losses = self.losses(&said, contender, sampler, &references, &start)?;
+            let losses = if surprises.is_empty() { self.losses(&said, &references) } else { surprises };
             for (reference, loss) in losses.into_iter().enumerate() {
                 let text = if reference == 0 { ids(&said.texts[0].tokens) } else { String::new() };
                 rows.push(row![prompt, contender.to_string(), reference, loss, said.calls, said.tokens, text]);
@@ -243,7 +236,24 @@ struct Reader<'s> {
 #[error("a stage of the sampler gambles, so nobody can say with what probability it says a text, as mimic needs")]
 struct Gambles;
 
-impl Reader<'_> {
+impl<'s> Reader<'s> {
+    fn new(sampler: &'s Sampler, prompt: &[TokenId]) -> Self {
+        let (memory, scratch) = (Memory::default(), Scratch::default());
+        Reader { sampler, text: prompt.to_vec(), prompt: prompt.len(), memory, scratch }
+    }
+
+    /// -ln of the probability with which the sampler says these tokens, each given with the row that it follows on.
+    fn surprise<'r>(&mut self, tokens: impl Iterator<Item = (&'r [f32], TokenId)>) -> Result<f64, Failure> {
+        let mut surprise = 0.0;
+        for (row, token) in tokens {
+            surprise -= self.read(row, token)?;
+            if surprise == f64::INFINITY {
+                break;
+            }
+        }
+        Ok(surprise)
+    }
+
     /// ln of the probability with which the sampler goes on with a token; -inf if it never does.
     fn read(&mut self, row: &[f32], token: TokenId) -> Result<f64, Failure> {
         let [law, other] = [0.0, 0.999].map(|u| self.law(row, Coins::fixed(u)));
