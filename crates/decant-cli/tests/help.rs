@@ -17,6 +17,7 @@ const COMMANDS: &[&[&str]] = &[
     &["detokenize"],
     &["samplers"],
     &["lab"],
+    &["lab", "chain"],
     &["lab", "study"],
     &["advise"],
     &["bench"],

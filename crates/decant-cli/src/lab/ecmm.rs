@@ -1,5 +1,6 @@
 //! `decant lab ecmm`: entropy-constrained mass maximisation, exactly.
 
+use super::read;
 use crate::args::ModelArg;
 use crate::model::Model;
 use crate::prompts::PromptsArg;
@@ -13,7 +14,7 @@ use decant_sampling::{Logits, Seed};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 const EXAMPLES: &str = "\
@@ -109,11 +110,6 @@ pub fn run(args: &Ecmm, session: &Session) -> Result<()> {
         write_summary(&mut out, &solved, session)?;
     }
     Ok(())
-}
-
-fn read(path: &Path) -> Result<String> {
-    let text = if path == Path::new("-") { io::read_to_string(io::stdin()) } else { std::fs::read_to_string(path) };
-    text.with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Instances share out over the threads of the session; their order stays.

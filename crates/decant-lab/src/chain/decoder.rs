@@ -40,14 +40,14 @@ pub enum Decoder {
 /// What a decoder makes of a law.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    /// Always this sequence.
+    /// This sequence.
     Text(Vec<TokenId>),
     /// A sequence drawn from this law.
     Law(Law),
 }
 
 impl Answer {
-    /// The sequence, if it is always the same.
+    /// The sequence, where nothing is drawn.
     pub fn text(&self) -> Option<&[TokenId]> {
         match self {
             Answer::Text(text) => Some(text),
@@ -62,19 +62,17 @@ impl Decoder {
     /// # Errors
     /// [`ChainError::Stage`] for a sampler whose law is not worked out, [`ChainError::Window`], [`ChainError::TooLarge`].
     pub fn answer(&self, law: &Law, loss: Loss) -> Result<Answer, ChainError> {
-        let drawn = match self {
-            Decoder::Greedy => return Ok(Answer::Text(lookahead(law, 1))),
-            Decoder::Lookahead(k) => return Ok(Answer::Text(lookahead(law, k.get()))),
-            Decoder::Map => return Ok(Answer::Text(lookahead(law, law.length()))),
-            Decoder::Modes => return Ok(Answer::Text(modes(law))),
-            Decoder::Beam(width) => return Ok(Answer::Text(beam(law, width.get())?)),
-            Decoder::Mbr => return Ok(optimum(law, loss)?.answer),
-            Decoder::Sample => law.clone(),
-            Decoder::Temp(t) => resample(law, &temperature(*t))?,
-            Decoder::Sampler(spec) => resample(law, spec)?,
-        };
-        // What can be drawn in one way only is not drawn.
-        Ok(drawn.only().map_or(Answer::Law(drawn), Answer::Text))
+        Ok(match self {
+            Decoder::Greedy | Decoder::Temp(0.0) => Answer::Text(lookahead(law, 1)),
+            Decoder::Lookahead(k) => Answer::Text(lookahead(law, k.get())),
+            Decoder::Map => Answer::Text(lookahead(law, law.length())),
+            Decoder::Modes => Answer::Text(modes(law)),
+            Decoder::Beam(width) => Answer::Text(beam(law, width.get())?),
+            Decoder::Mbr => optimum(law, loss)?.answer,
+            Decoder::Sample => Answer::Law(law.clone()),
+            Decoder::Temp(t) => Answer::Law(resample(law, &temperature(*t))?),
+            Decoder::Sampler(spec) => Answer::Law(resample(law, spec)?),
+        })
     }
 }
 

@@ -22,6 +22,7 @@
 
 mod decoder;
 mod error;
+mod instances;
 mod joint;
 mod law;
 mod loss;
@@ -36,6 +37,7 @@ mod search;
 
 pub use decoder::{Answer, Decoder};
 pub use error::ChainError;
+pub use instances::{InstanceError, instances};
 pub use joint::{Entry, Joint};
 pub use law::{Edge, Law};
 pub use loss::Loss;

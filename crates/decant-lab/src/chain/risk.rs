@@ -22,7 +22,7 @@ pub struct Outcome {
     pub risk: f64,
     /// How much of it another answer would have saved: never below 0.
     pub regret: f64,
-    /// The sequence, if the decoder always says the same.
+    /// The sequence, where nothing is drawn.
     pub output: Option<Vec<TokenId>>,
 }
 
@@ -31,7 +31,7 @@ pub struct Outcome {
 pub struct Verdict {
     /// The least possible risk.
     pub optimal_risk: f64,
-    /// The lexicographically first of the sequences that reach it; under cross-entropy none does, unless only one is possible.
+    /// The lexicographically first of the sequences that reach it; none under cross-entropy, which the law itself minimises.
     pub optimal: Option<Vec<TokenId>>,
     /// One for each decoder, in their order.
     pub outcomes: Vec<Outcome>,
@@ -88,7 +88,7 @@ pub fn optimum(law: &Law, loss: Loss) -> Result<Optimum, ChainError> {
         Loss::Exact => Answer::Text(lookahead(law, law.length())),
         Loss::Hamming => Answer::Text(modes(law)),
         Loss::Ngram(n) => Answer::Text(best_windows(law, n)?),
-        Loss::CrossEntropy => law.only().map_or_else(|| Answer::Law(law.clone()), Answer::Text),
+        Loss::CrossEntropy => Answer::Law(law.clone()),
     };
     Ok(Optimum { risk: risk(law, &answer, loss)?, answer })
 }

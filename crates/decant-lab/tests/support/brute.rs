@@ -145,7 +145,7 @@ impl Brute {
             Said::Drawn(self.texts.iter().map(|text| self.log_probability(&[], text, change)).collect())
         };
         match decoder {
-            Decoder::Greedy => Said::Text(self.lookahead(1)),
+            Decoder::Greedy | Decoder::Temp(0.0) => Said::Text(self.lookahead(1)),
             Decoder::Lookahead(k) => Said::Text(self.lookahead(k.get())),
             Decoder::Map => Said::Text(self.best_block(&[], self.length)),
             Decoder::Modes => Said::Text(self.modes()),
