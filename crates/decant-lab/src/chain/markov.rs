@@ -54,6 +54,18 @@ impl Chain {
         Chain::new(start, (0..vocab).map(|_| draws.dirichlet(alpha, vocab)).collect(), length)
     }
 
+    /// A chain whose rows are mixtures: `1 - share` of this one's and `share` of another's, from 0 to 1.
+    ///
+    /// # Errors
+    /// [`ChainError::Length`] if the other is of another vocabulary.
+    pub fn blended(&self, other: &Chain, share: f64) -> Result<Self, ChainError> {
+        let blend = |(ours, theirs): (&Vec<f64>, &Vec<f64>)| {
+            ours.iter().zip(theirs).map(|(p, q)| (1.0 - share) * p + share * q).collect::<Vec<_>>()
+        };
+        let transition = self.transition.iter().zip(&other.transition).map(blend).collect();
+        Chain::new(blend((&self.start, &other.start)), transition, self.length)
+    }
+
     /// How many tokens there are.
     pub fn vocab(&self) -> usize {
         self.start.len()

@@ -1,6 +1,10 @@
 //! The studies that Decant has.
 
+use super::consistency::Consistency;
+use super::hidden_prefix::HiddenPrefix;
+use super::lookahead_hamming::LookaheadHamming;
 use super::schedules::Schedules;
+use super::temperature_tradeoff::TemperatureTradeoff;
 use super::{Study, StudyError};
 use decant_decode::{LanguageModel, ModelId};
 use decant_sampling::{Lexicon, Sampler, SamplerSpec, TokenId};
@@ -9,7 +13,29 @@ use serde_json::{Map, Value};
 
 /// Every study, in the order in which they are listed. A new one adds a line.
 pub fn catalog<M: LanguageModel + Sync>() -> Vec<Entry<M>> {
-    vec![Entry::alone("schedules", "How schedules bend a number with the model's uncertainty", Schedules::study)]
+    vec![
+        Entry::alone("schedules", "How schedules bend a number with the model's uncertainty", Schedules::study),
+        Entry::alone(
+            "lookahead-hamming",
+            "Where K-lookahead gets as many tokens right as can be, on random chains",
+            LookaheadHamming::study,
+        ),
+        Entry::alone(
+            "consistency",
+            "Which decoders' regret vanishes as a predictor approaches the truth",
+            Consistency::study,
+        ),
+        Entry::alone(
+            "hidden-prefix",
+            "What an exact method must ask of a model, where one prefix hides the most probable text",
+            HiddenPrefix::study,
+        ),
+        Entry::alone(
+            "temperature-tradeoff",
+            "The right answer against the likeness of the source, as temperature and truncation trade them",
+            TemperatureTradeoff::study,
+        ),
+    ]
 }
 
 /// Makes a study from its settings alone.

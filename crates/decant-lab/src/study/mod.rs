@@ -49,10 +49,15 @@
 //! ```
 
 mod catalog;
+mod consistency;
 mod folder;
+mod hidden_prefix;
 mod journal;
+mod lookahead_hamming;
+mod parameters;
 mod schedules;
 mod table;
+mod temperature_tradeoff;
 
 pub use crate::row;
 pub use catalog::{Entry, MakeAlone, MakeOfModel, Material, Settings, catalog};
