@@ -90,8 +90,8 @@ impl Hidden {
         let limits = Limits { max_tokens: length, ends: vec![], ignore_eos: true };
         let decoder = Decoder::new(self, sampler, limits)?;
         let mut state = decoder.start(&[0], Seed(0), 0)?;
-        // There are fewer prefixes than that.
-        let budget = self.vocab.pow(length as u32);
+        // There are fewer prefixes than half of that, and a proof may take half of the budget.
+        let budget = 2 * self.vocab.pow(length as u32);
         let outcome = decoder.decode(&DecodeSpec::Map { len: length, budget }, &mut state, &mut ())?;
         let found = state.generated().strip_suffix(&[0]) == Some(&self.prefix);
         match (found, outcome.proven) {
