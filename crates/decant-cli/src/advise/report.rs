@@ -81,7 +81,7 @@ fn risks(advice: &Advice) -> String {
             bar(ranked, low, high),
             interval(ranked),
             ranked.calls,
-            if ranked.tied { "not told from the best" } else { "" }
+            standing(ranked.decoder == advice.ranking[0].decoder, ranked.tied)
         )
     };
     let rows: String = advice.ranking.iter().map(row).collect();
@@ -90,6 +90,14 @@ fn risks(advice: &Advice) -> String {
          <th></th><th>95 % interval</th><th>calls a text</th><th></th></tr></thead><tbody>{rows}</tbody></table></div>",
         advice.unit
     )
+}
+
+fn standing(first: bool, tied: bool) -> &'static str {
+    match (first, tied) {
+        (true, _) => "best",
+        (false, true) => "not told from the best",
+        (false, false) => "",
+    }
 }
 
 /// A risk and its interval on a scale that all rows share; nothing where it is infinite.
@@ -123,7 +131,7 @@ fn settings(outlook: &Outlook) -> String {
     };
     let family = |family: &decant_lab::advise::FamilyScore| {
         let [low, high] = family.interval;
-        let tied = if family.tied { "not told from the best" } else { "" };
+        let tied = standing(family.family == outlook.families[0].family, family.tied);
         let class = if family.tied { " class=\"best\"" } else { "" };
         let (name, area) = (escape(&family.family), family.area);
         format!("<tr{class}><th>{name}</th><td>{area:.3}</td><td>{low:.3} to {high:.3}</td><td>{tied}</td></tr>")

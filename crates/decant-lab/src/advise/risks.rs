@@ -192,11 +192,16 @@ impl<M: LanguageModel + Sync> Study for Risks<'_, M> {
 
     fn picture(&self, table: &Table) -> Picture {
         let advice = super::Advice::of(self.goal, table);
-        let mut panel = Panel::new("", Axis::log("model calls a text"), Axis::linear(self.goal.unit()));
-        for ranked in advice.ranking.iter().filter(|ranked| ranked.risk.is_finite()) {
-            panel = panel.with(Series::new(ranked.decoder.clone(), Mark::Points, [(ranked.calls, ranked.risk)]));
-        }
-        Picture::new(format!("Goal {}: risk and cost of decoders", self.goal)).with(panel)
+        // What is right with small probability is told apart on a logarithmic axis only.
+        let (y, height): (_, fn(f64) -> f64) = match self.goal {
+            Goal::Exact => (Axis::log("probability that the text is the one wanted"), |risk| 1.0 - risk),
+            goal => (Axis::linear(goal.unit()), |risk| risk),
+        };
+        let shown = || advice.ranking.iter().filter(|ranked| ranked.risk.is_finite());
+        let points = Series::new("", Mark::Points, shown().map(|ranked| (ranked.calls, height(ranked.risk))));
+        let points = points.labels(shown().map(|ranked| ranked.decoder.clone()));
+        let panel = Panel::new("", Axis::log("model calls a text"), y).with(points);
+        Picture::new(format!("Goal {}: decoders by cost", self.goal)).with(panel)
     }
 }
 
