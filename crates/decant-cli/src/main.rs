@@ -15,6 +15,7 @@ mod npy;
 mod page;
 mod pick;
 mod print;
+mod profile;
 mod prompts;
 mod record;
 mod sampler;
@@ -28,7 +29,8 @@ use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
 use decant_sampling::SpecError;
 use decant_sampling::yardstick::CountingAllocator;
-use sampler::ProfileError;
+use profile::ProfileError;
+
 use session::{Session, Usage};
 use std::io::{self, Write};
 use std::process::ExitCode;

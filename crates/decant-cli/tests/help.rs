@@ -20,6 +20,7 @@ const COMMANDS: &[&[&str]] = &[
     &["lab", "chain"],
     &["lab", "study"],
     &["advise"],
+    &["calibrate"],
     &["bench"],
     &["bench", "sampler"],
     &["bench", "engine"],

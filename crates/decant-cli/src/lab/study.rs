@@ -6,9 +6,8 @@ use crate::prompts::PromptsArg;
 use crate::session::{Session, Usage};
 use anyhow::Result;
 use clap::Args;
-use decant_lab::study::{
-    Entry, Material, Outcome, Progress, Settings, StudyError, Task, catalog, discard, run as run_study,
-};
+use decant_lab::study::{self, Entry, Material, Outcome, Progress, Settings, StudyError, Task};
+use decant_models::LoadError;
 use decant_models::native::NativeModel;
 use decant_sampling::Seed;
 use std::io::{self, Write};
@@ -52,7 +51,7 @@ pub struct Study {
 }
 
 pub fn run(args: &Study, session: &Session) -> Result<()> {
-    let catalog = catalog::<NativeModel>();
+    let catalog = study::catalog::<NativeModel>();
     let Some(name) = args.name.as_deref().filter(|_| !args.list) else { return list(&catalog) };
     let Some(entry) = catalog.iter().find(|entry| entry.name == name) else {
         let names: Vec<&str> = catalog.iter().map(|entry| entry.name).collect();
@@ -60,17 +59,33 @@ pub fn run(args: &Study, session: &Session) -> Result<()> {
     };
     let mut settings = Settings::default();
     args.set.iter().try_for_each(|assignment| settings.set(assignment)).map_err(usage)?;
-    // Cells share out the threads; within a cell the engine has one.
-    let model =
-        entry.needs_model().then(|| Model::load_on(&args.model.model, args.model.storage, session, NonZeroUsize::MIN));
-    let model = model.transpose()?;
+    let model = entry.needs_model().then(|| load(&args.model, session)).transpose()?;
     let material = model.as_ref().map(|model| material(model, &args.prompts)).transpose()?;
     let study = entry.make(&settings, material).map_err(usage)?;
     let folder = args.out.clone().unwrap_or_else(|| entry.name.into());
+    let task = Task { name: entry.name, study: &*study, seed: Seed(args.seed) };
     if args.force {
-        discard(entry.name, &folder)?;
+        study::discard(task.name, &folder)?;
     }
-    finish(&Task { name: entry.name, study: &*study, seed: Seed(args.seed) }, &folder, session)
+    finish(&task, &folder, session)
+}
+
+/// Runs a study into a folder, with a bar, and says where the files are.
+pub fn finish(task: &Task<'_>, folder: &Path, session: &Session) -> Result<()> {
+    let outcome = perform(task, folder, session)?;
+    session.note(told(outcome, task, folder));
+    Ok(())
+}
+
+fn told(outcome: Outcome, task: &Task<'_>, folder: &Path) -> String {
+    let (name, folder, cells) = (task.name, folder.display(), task.study.cells());
+    let wrote = format!("wrote {name}.csv and {name}.svg into {folder}");
+    match outcome {
+        Outcome::Finished { resumed } if resumed == cells => format!("{folder} was finished before"),
+        Outcome::Finished { resumed: 0 } => wrote,
+        Outcome::Finished { resumed } => format!("went on after {resumed} of {cells} cells; {wrote}"),
+        Outcome::Stopped => format!("stopped; the same command goes on in {folder}"),
+    }
 }
 
 fn list(catalog: &[Entry<NativeModel>]) -> Result<()> {
@@ -83,12 +98,9 @@ fn list(catalog: &[Entry<NativeModel>]) -> Result<()> {
     Ok(())
 }
 
-/// A study that cannot be made is a wrong command line.
-pub fn usage(error: StudyError) -> anyhow::Error {
-    match error {
-        error @ StudyError::Parameter { .. } => Usage(error.to_string()).into(),
-        error => error.into(),
-    }
+/// The model of a study: its cells share out the threads, so within one of them the engine has a single thread.
+pub fn load(model: &ModelArg, session: &Session) -> Result<Model, LoadError> {
+    Model::load_on(&model.model, model.storage, session, NonZeroUsize::MIN)
 }
 
 /// What a study of a model works on.
@@ -98,26 +110,23 @@ pub fn material<'m>(model: &'m Model, prompts: &PromptsArg) -> Result<Material<'
     Ok(Material { model: model.engine(), id: model.id(), lexicon: tokenizer, ends: tokenizer.ends(), prompts })
 }
 
-/// Runs a study into a folder, with a bar, and says where the files are.
-pub fn finish(task: &Task<'_>, folder: &Path, session: &Session) -> Result<()> {
+/// A study that cannot be made is a wrong command line.
+pub fn usage(error: StudyError) -> anyhow::Error {
+    match error {
+        error @ StudyError::Parameter { .. } => Usage(error.to_string()).into(),
+        error => error.into(),
+    }
+}
+
+/// Runs a study into a folder, with a bar and on the session's threads.
+pub fn perform(task: &Task<'_>, folder: &Path, session: &Session) -> Result<Outcome> {
     let bar = session.bar(task.name, task.study.cells() as u64, false);
     let progress = |Progress { done, .. }| {
         bar.set_position(done as u64);
         ControlFlow::Continue(())
     };
     let threads = rayon::ThreadPoolBuilder::new().num_threads(session.threads.get()).build()?;
-    let outcome = threads.install(|| run_study(task, folder, &progress))?;
+    let outcome = threads.install(|| study::run(task, folder, &progress));
     bar.finish_and_clear();
-    let (name, folder, cells) = (task.name, folder.display(), task.study.cells());
-    match outcome {
-        Outcome::Finished { resumed } if resumed == cells => session.note(format!("{folder} was finished before")),
-        Outcome::Finished { resumed: 0 } => session.note(format!("wrote {name}.csv and {name}.svg into {folder}")),
-        Outcome::Finished { resumed } => {
-            session.note(format!(
-                "went on after {resumed} of {cells} cells; wrote {name}.csv and {name}.svg into {folder}"
-            ));
-        }
-        Outcome::Stopped => {}
-    }
-    Ok(())
+    Ok(outcome?)
 }

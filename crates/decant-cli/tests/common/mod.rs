@@ -2,9 +2,12 @@
 #![allow(dead_code)] // Every test file uses its part.
 
 use serde_json::Value;
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, DirEntry};
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A folder that goes away, and the program run in it.
@@ -40,6 +43,28 @@ impl Place {
         command.current_dir(self.folder.path()).env_remove("NO_COLOR").env_remove("COLORTERM");
         command.env("HF_HOME", self.folder.path()).env("HF_HUB_OFFLINE", "1");
         command.args(args).write_stdin(stdin).output().unwrap()
+    }
+
+    /// Starts `decant`, and kills it (SIGKILL where there are signals) as soon as this many lines are in a file.
+    pub fn kill_at(&self, lines: usize, file: &str, args: &[&str]) {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("decant"));
+        let mut child = command.current_dir(self.folder.path()).args(args).stderr(Stdio::null()).spawn().unwrap();
+        let written = || fs::read(self.path(file)).unwrap_or_default().iter().filter(|&&byte| byte == b'\n').count();
+        let started = Instant::now();
+        while written() < lines {
+            assert!(child.try_wait().unwrap().is_none(), "{args:?} ended before it could be killed");
+            assert!(started.elapsed() < Duration::from_secs(120), "{args:?} writes no {file}");
+            sleep(Duration::from_millis(2));
+        }
+        child.kill().unwrap();
+        assert!(!child.wait().unwrap().success(), "{args:?} ended before it could be killed");
+    }
+
+    /// The names and texts of the files in a folder.
+    pub fn files(&self, folder: &str) -> BTreeMap<String, String> {
+        let entries = fs::read_dir(self.path(folder)).unwrap().map(Result::unwrap);
+        let name = |entry: &DirEntry| entry.file_name().into_string().unwrap();
+        entries.map(|entry| (name(&entry), fs::read_to_string(entry.path()).unwrap())).collect()
     }
 
     /// Standard output of a run that must succeed.

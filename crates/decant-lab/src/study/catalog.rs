@@ -6,6 +6,7 @@ use super::lookahead_hamming::LookaheadHamming;
 use super::schedules::Schedules;
 use super::temperature_tradeoff::TemperatureTradeoff;
 use super::{Study, StudyError};
+use crate::calibrate::{self, Measure};
 use decant_decode::{LanguageModel, ModelId};
 use decant_sampling::{Lexicon, Sampler, SamplerSpec, TokenId};
 use serde::de::DeserializeOwned;
@@ -34,6 +35,11 @@ pub fn catalog<M: LanguageModel + Sync>() -> Vec<Entry<M>> {
             "temperature-tradeoff",
             "The right answer against the likeness of the source, as temperature and truncation trade them",
             TemperatureTradeoff::study,
+        ),
+        Entry::of_model(
+            Measure::<M>::NAME,
+            "How uncertain a model is, from token to token of its own texts",
+            calibrate::study,
         ),
     ]
 }

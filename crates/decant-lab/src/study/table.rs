@@ -157,6 +157,19 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn a_csv_reads_back(rows in prop::collection::vec(prop::collection::vec("[a,\"\n\r é]{0,5}", 3..4), 0..5)) {
+            let table = Table::new(&["a", "b", "c"], rows);
+            prop_assert_eq!(Table::read(table.columns, &table.csv()), Ok(table));
+        }
+
+        #[test]
+        fn no_text_breaks_the_reader(csv in "[a,\"\n]{0,20}") {
+            let _ = Table::read(&["a"], &csv);
+        }
+    }
+
     #[test]
     fn values_as_they_are_written() {
         let row = row![1e-44, 0.1, 1.0, f64::NAN, f64::NEG_INFINITY, 3usize, true, "a,\"b\""];
