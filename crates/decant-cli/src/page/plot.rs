@@ -1,6 +1,7 @@
 //! The course of a run as SVG: entropy, temperature and kept tokens over the steps.
 
 use decant_decode::TraceStep;
+use decant_lab::plot::tick_step;
 use std::fmt::Write;
 
 /// Where the first and the last step lie, in the picture's units.
@@ -34,7 +35,7 @@ impl Scale {
     /// From 0 to a round number that holds all values, in at most so many parts.
     fn linear(values: &[f64], parts: f64) -> Self {
         let most = values.iter().copied().fold(0.0, f64::max).max(1e-3);
-        let step = tick_step(most, parts);
+        let (step, _) = tick_step(most, parts);
         Scale::Linear { step, ticks: (most / step).ceil() }
     }
 
@@ -58,13 +59,6 @@ impl Scale {
             Scale::Log { top } => (0..=top as i32).map(|power| 10f64.powi(power)).collect(),
         }
     }
-}
-
-/// A round distance (1, 2 or 5 times a power of ten) that cuts 0..=most into at most so many parts.
-fn tick_step(most: f64, parts: f64) -> f64 {
-    let power = 10f64.powf((most / parts).log10().floor());
-    let round = [1.0, 2.0, 5.0].map(|factor| factor * power);
-    round.into_iter().find(|step| most / step <= parts * 1.0001).unwrap_or(10.0 * power)
 }
 
 /// The picture of a run.
@@ -162,8 +156,8 @@ fn x(step: usize, steps: usize) -> f64 {
 
 /// The steps that get a number.
 fn step_ticks(steps: usize) -> impl Iterator<Item = usize> {
-    let distance = tick_step(steps as f64, 12.0).max(1.0) as usize;
-    (0..steps).step_by(distance)
+    let (distance, _) = tick_step(steps as f64, 12.0);
+    (0..steps).step_by(distance.max(1.0) as usize)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@
 mod draw;
 mod scale;
 
-pub use scale::{Axis, Scale};
+pub use scale::{Axis, Scale, tick_step};
 
 /// Panels under one title and one legend.
 #[derive(Clone, Debug, PartialEq)]

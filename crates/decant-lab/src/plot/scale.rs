@@ -134,7 +134,7 @@ impl Fit {
 }
 
 /// A round distance (1, 2 or 5 times a power of ten) that cuts `width` into at most about `parts`, and its power of ten.
-fn tick_step(width: f64, parts: f64) -> (f64, i32) {
+pub fn tick_step(width: f64, parts: f64) -> (f64, i32) {
     let power = libm::floor(libm::log10(width / parts)) as i32;
     let unit = libm::exp10(f64::from(power));
     match [1.0, 2.0, 5.0].into_iter().find(|factor| width / (factor * unit) <= parts * 1.0001) {
