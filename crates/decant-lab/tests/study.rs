@@ -130,6 +130,18 @@ proptest! {
         prop_assert_eq!(study.asked.lock().unwrap().len(), CELLS - whole, "nothing is computed twice");
         prop_assert_eq!(files(&folder.0), undisturbed(seed));
     }
+
+    #[test]
+    fn any_journal_is_resumed_or_refused(
+        lines in prop::collection::vec("[{}\\[\\]\":,0-9a-z]{0,12}|\\{\"cell\":[0-9]{1,2},\"rows\":\\[\\]\\}", 0..4), end: bool,
+    ) {
+        let folder = Folder::new();
+        let journal = folder.0.join("coins.journal.jsonl");
+        fs::write(&journal, lines.join("\n") + if end { "\n" } else { "" }).unwrap();
+        let outcome = run(&task(&Coins::default(), 1), &folder.0, &go_on);
+        let expected = matches!(outcome, Ok(Outcome::Finished { .. }) | Err(StudyError::Foreign { .. }));
+        prop_assert!(expected, "{:?}", outcome);
+    }
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::fmt::Write;
 
 const STYLE: &str = include_str!("style.css");
 
-/// Colours in the style sheet, and markers: series number i has both of number i modulo this.
+/// How many colours there are in the style sheet, and how many markers.
 const LOOKS: usize = 7;
-/// Patterns of dashes; their number shares no factor with [`LOOKS`], so that 35 series look each its own way.
+/// Patterns of dashes; their number shares no factor with [`LOOKS`], so that 35 lines look each its own way.
 const DASHES: [&str; 5] = ["", "7 3", "2 2.5", "9 3 2 3", "4 2"];
 /// How many points of a line have markers, about; those of a shorter line all have.
 const MARKED: usize = 24;
@@ -108,7 +108,8 @@ impl Look {
     }
 
     fn marker(self, out: &mut String, [x, y]: [f64; 2]) {
-        let shape = match self.0 % LOOKS {
+        // After a round of colours the markers go on by one: 49 pairs.
+        let shape = match (self.0 + self.0 / LOOKS) % LOOKS {
             0 => "m-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0z",
             1 => "m-3.2 -3.2h6.4v6.4h-6.4z",
             2 => "m0 -4.2l4 7h-8z",
@@ -165,35 +166,58 @@ impl<'a> Plot<'a> {
             "<text transform=\"translate({x:.1} {y:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
             escape(&self.panel.y.title)
         );
-        // An inner SVG cuts off what lies outside the axes.
-        let _ = writeln!(out, "<svg x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{height}\">");
-        for series in &self.panel.series {
-            let number = self.names.iter().position(|name| *name == series.name).unwrap_or(0);
-            self.series(out, series, Look(number));
-        }
+        let drawn = || self.panel.series.iter().map(|series| (series, self.look(series), self.places(series)));
+        // An inner SVG cuts off what lies outside the axes; markers on an axis stay whole.
+        let _ = writeln!(
+            out,
+            "<svg x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{height}\" viewBox=\"{left} {top} {width} {height}\">"
+        );
+        drawn().for_each(|(series, look, places)| self.strokes(out, series.mark, look, &places));
         out.push_str("</svg>\n");
         let _ = writeln!(out, "<path class=\"frame\" d=\"M{left} {top}v{height}h{width}\"/>");
+        drawn().for_each(|(series, look, places)| self.markers(out, series, look, &places));
     }
 
-    fn series(&self, out: &mut String, series: &Series, look: Look) {
-        let [width, height] = self.size;
+    fn look(&self, series: &Series) -> Look {
+        Look(self.names.iter().position(|name| *name == series.name).unwrap_or(0))
+    }
+
+    /// Where the points of a series lie in the picture.
+    fn places(&self, series: &Series) -> Vec<Option<[f64; 2]>> {
+        let ([left, top], [width, height]) = (self.corner, self.size);
         let place = |&(x, y): &(f64, f64)| {
             let up = if series.mark == Mark::Rules { 1.0 } else { self.y.at(y)? };
             // Values far outside a given range may have no number of pixels.
-            Some([self.x.at(x)? * width, (1.0 - up) * height]).filter(|place| place.iter().all(|at| at.is_finite()))
+            let place = [left + self.x.at(x)? * width, top + (1.0 - up) * height];
+            place.iter().all(|at| at.is_finite()).then_some(place)
         };
-        let places: Vec<Option<[f64; 2]>> = series.points.iter().map(place).collect();
-        let runs =
-            || places.split(|place| place.is_none()).map(|run| run.iter().flatten().copied().collect::<Vec<_>>());
-        match series.mark {
-            Mark::Line => runs().for_each(|run| line(out, look, &polyline(&run))),
-            Mark::Steps => runs().for_each(|run| line(out, look, &staircase(&run))),
-            Mark::Bars => runs().for_each(|run| area(out, look, &bars(&run, height))),
-            Mark::Rules => {
-                places.iter().flatten().for_each(|[x, top]| line(out, look, &format!("M{x:.2} {top:.2}v{height}")));
-            }
-            Mark::Points => {}
+        series.points.iter().map(place).collect()
+    }
+
+    /// Lines and areas.
+    fn strokes(&self, out: &mut String, mark: Mark, look: Look, places: &[Option<[f64; 2]>]) {
+        let (top, bottom) = (self.corner[1], self.corner[1] + self.size[1]);
+        if mark == Mark::Rules {
+            places.iter().flatten().for_each(|[x, _]| line(out, look, &format!("M{x:.2} {top}V{bottom}")));
+            return;
         }
+        for run in places.split(|place| place.is_none()) {
+            let run: Vec<[f64; 2]> = run.iter().flatten().copied().collect();
+            match mark {
+                Mark::Line => line(out, look, &polyline(&run)),
+                Mark::Steps => line(out, look, &staircase(&run)),
+                Mark::Bars => area(out, look, &bars(&run, bottom)),
+                Mark::Points | Mark::Rules => {}
+            }
+        }
+    }
+
+    /// Markers and labels of what lies within the axes.
+    fn markers(&self, out: &mut String, series: &Series, look: Look, places: &[Option<[f64; 2]>]) {
+        let ([left, top], [width, height]) = (self.corner, self.size);
+        let within = |&[x, y]: &[f64; 2]| {
+            (left - 0.5..=left + width + 0.5).contains(&x) && (top - 0.5..=top + height + 0.5).contains(&y)
+        };
         let stride = match series.mark {
             Mark::Points => Some(1),
             Mark::Line => Some(places.len().div_ceil(MARKED).max(1)),
@@ -202,15 +226,14 @@ impl<'a> Plot<'a> {
         if let Some(stride) = stride {
             // Not all from the first point on: where lines run together, the markers of both are seen.
             let marked = places.iter().skip(look.0 % stride).step_by(stride);
-            marked.flatten().for_each(|&place| look.marker(out, place));
+            marked.flatten().copied().filter(within).for_each(|place| look.marker(out, place));
         }
-        for (label, place) in series.labels.iter().zip(&places).filter(|(label, _)| !label.is_empty()) {
-            if let Some([x, y]) = *place {
-                // Towards the middle of the panel, where there is room.
-                let (anchor, dx) = if x < 0.7 * width { ("start", 7.0) } else { ("end", -7.0) };
-                let dy = if y < 14.0 { 12.0 } else { -5.0 };
-                text(out, "label", [x + dx, y + dy], anchor, label);
-            }
+        for (label, place) in series.labels.iter().zip(places) {
+            let Some([x, y]) = place.filter(within) else { continue };
+            // Towards the middle of the panel, where there is room.
+            let (anchor, dx) = if x < left + 0.7 * width { ("start", 7.0) } else { ("end", -7.0) };
+            let dy = if y < top + 14.0 { 12.0 } else { -5.0 };
+            text(out, "label", [x + dx, y + dy], anchor, label);
         }
     }
 }

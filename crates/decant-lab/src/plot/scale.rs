@@ -115,6 +115,14 @@ impl Fit {
     }
 
     fn log_ticks(&self, parts: f64) -> Vec<(f64, String)> {
+        let ticks = self.powers(parts);
+        // Between two round values there may be none: then the axis is short enough for equal distances.
+        let values = Fit { scale: Scale::Linear, low: libm::exp10(self.low), high: libm::exp10(self.high) };
+        if ticks.len() < 2 && values.high.is_finite() { values.linear_ticks(parts) } else { ticks }
+    }
+
+    /// The powers of ten, and their 2 and 5 fold where there is room.
+    fn powers(&self, parts: f64) -> Vec<(f64, String)> {
         let decades = self.high - self.low;
         // Few decades have room for 2 and 5; many have ticks only at every other power.
         let (stride, digits): (i32, &[i32]) = match decades {
@@ -164,6 +172,7 @@ mod tests {
         assert_eq!(labels(Axis::linear(""), &[7.0]), ["4", "6", "8", "10"]);
         assert_eq!(labels(Axis::log("").range(0.1, 1000.0), &[]), ["0.1", "1", "10", "100", "1000"]);
         assert_eq!(labels(Axis::log("").range(1.0, 50.0), &[]), ["1", "2", "5", "10", "20", "50"]);
+        assert_eq!(labels(Axis::log("").range(2.9, 4.2), &[]), ["3.0", "3.5", "4.0"]);
         assert_eq!(labels(Axis::log("").range(1e-9, 1.0), &[]), ["1e-8", "1e-6", "1e-4", "0.01", "1"]);
     }
 
