@@ -3,6 +3,7 @@
 use crate::args::Generate;
 use crate::model::Model;
 use crate::print::{Form, Printer, Sample};
+use crate::prompts::Prompt;
 use crate::record::{Recorder, trace_step};
 use crate::session::{Session, Usage, text_or_stdin};
 use crate::spans::Spans;
@@ -17,15 +18,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::time::Instant;
-
-/// What is fed before the first draw.
-struct Prompt {
-    /// As the tokenizer got it.
-    text: String,
-    ids: Vec<TokenId>,
-    /// Whether it is a chat, whose answer stands for itself.
-    chat: bool,
-}
 
 pub fn run(args: &Generate, session: &Session) -> Result<()> {
     let spec = args.sampler.spec(session)?;
@@ -241,17 +233,11 @@ impl<'a> Stops<'a> {
 fn prompt(text: String, args: &Generate, model: &Model) -> Result<Prompt> {
     // Nothing said is no message: an empty prompt starts from BOS alone, unless a chat was asked for.
     let raw = args.raw || (text.is_empty() && !args.chat);
-    let rendered = if raw { None } else { model.chat(&text) };
-    let chat = rendered.is_some();
-    if args.chat && !chat {
+    let prompt = Prompt::new(text, raw, model)?;
+    if args.chat && !prompt.chat {
         return Err(Usage(format!("--chat: the model {} has no chat template", model.id().source)).into());
     }
-    // A rendered template brings its own BOS.
-    let (text, ids) = match rendered.transpose()? {
-        Some(text) => model.encode(&text, false).map(|ids| (text, ids))?,
-        None => model.encode(&text, true).map(|ids| (text, ids))?,
-    };
-    Ok(Prompt { text, ids, chat })
+    Ok(prompt)
 }
 
 /// A text that begins with the prompt, all of it fed.

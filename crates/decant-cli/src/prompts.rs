@@ -1,4 +1,4 @@
-//! Prompts by the line, for commands that work on many.
+//! From the text of a prompt to tokens: one, or many by the line.
 
 use crate::model::Model;
 use crate::session::Usage;
@@ -8,6 +8,27 @@ use decant_decode::TokenId;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+
+/// What is fed before the first draw.
+pub struct Prompt {
+    /// As the tokenizer got it.
+    pub text: String,
+    pub ids: Vec<TokenId>,
+    /// Whether it is a chat, whose answer stands for itself.
+    pub chat: bool,
+}
+
+impl Prompt {
+    /// The text within the model's chat template, or as it is: if it is to be raw, or the model has none.
+    pub fn new(text: String, raw: bool, model: &Model) -> Result<Self> {
+        let rendered = if raw { None } else { model.chat(&text).transpose()? };
+        let chat = rendered.is_some();
+        let text = rendered.unwrap_or(text);
+        // A rendered template brings its own BOS.
+        let ids = model.encode(&text, !chat)?;
+        Ok(Prompt { text, ids, chat })
+    }
+}
 
 /// Which prompts, and how they become tokens.
 #[derive(Args, Debug)]
@@ -34,19 +55,14 @@ impl PromptsArg {
             _ => fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?,
         };
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-        let tokens = |(number, line)| self.encode(line, model).with_context(|| format!("{name}, line {}", number + 1));
+        let tokens = |(number, line): (usize, &str)| {
+            let prompt = Prompt::new(line.to_owned(), self.raw, model);
+            prompt.map(|prompt| prompt.ids).with_context(|| format!("{name}, line {}", number + 1))
+        };
         let prompts: Vec<_> = lines.map(tokens).collect::<Result<_>>()?;
         if prompts.is_empty() {
             bail!("{name} holds no prompt");
         }
         Ok(prompts)
-    }
-
-    /// As `generate` does it: within the model's chat template if it has one, which brings its own BOS.
-    fn encode(&self, line: &str, model: &Model) -> Result<Vec<TokenId>> {
-        match if self.raw { None } else { model.chat(line) } {
-            Some(rendered) => model.encode(&rendered?, false),
-            None => model.encode(line, true),
-        }
     }
 }
