@@ -138,7 +138,7 @@ fn model_rows(args: &Ecmm, session: &Session) -> Result<Vec<Row>> {
     let bar = session.bar("prompts", prompts.len() as u64, false);
     let mut rows = Vec::new();
     for (number, prompt) in prompts.iter().enumerate() {
-        rows_met(model.engine(), prompt, limits.clone(), Seed(number as u64), |row| {
+        rows_met(model.engine(), prompt, limits.clone(), (Seed(number as u64), 0), |row| {
             // The decoder has drawn from the row, so it is one.
             rows.extend(Logits::new(row).ok().and_then(|row| Row::of_logits(&row, args.top, args.alpha).ok()));
         })

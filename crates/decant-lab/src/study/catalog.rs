@@ -5,7 +5,8 @@ use super::hidden_prefix::HiddenPrefix;
 use super::lookahead_hamming::LookaheadHamming;
 use super::schedules::Schedules;
 use super::temperature_tradeoff::TemperatureTradeoff;
-use super::{Study, StudyError};
+use super::toph_lemmas::TopHLemmas;
+use super::{Study, StudyError, three_rules};
 use crate::calibrate::{self, Measure};
 use decant_decode::{LanguageModel, ModelId};
 use decant_sampling::{Lexicon, Sampler, SamplerSpec, TokenId};
@@ -41,6 +42,12 @@ pub fn catalog<M: LanguageModel + Sync>() -> Vec<Entry<M>> {
             "How uncertain a model is, from token to token of its own texts",
             calibrate::study,
         ),
+        Entry::alone(
+            "toph-lemmas",
+            "What the paper on Top-H claims beside its theorem, put to the test",
+            TopHLemmas::study,
+        ),
+        Entry::of_model("three-rules", "What the three rules called Top-H keep of real rows", three_rules::study),
     ]
 }
 

@@ -58,6 +58,8 @@ mod parameters;
 mod schedules;
 mod table;
 mod temperature_tradeoff;
+mod three_rules;
+mod toph_lemmas;
 
 pub use crate::row;
 pub use catalog::{Entry, MakeAlone, MakeOfModel, Material, Settings, catalog};
