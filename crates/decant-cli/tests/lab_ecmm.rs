@@ -42,6 +42,12 @@ fn instances_of_a_file() {
         assert!(entry["prefix_bound"].as_f64() >= entry["optimum"].as_f64().map(|mass| mass - 1e-12));
         assert!(entry["time_ms"].as_f64() >= Some(0.0) && entry["nodes"].is_u64());
     }
+    let checked = self::solved(&place, &["--file", "f.json", "--brute"]);
+    assert!(
+        checked
+            .iter()
+            .all(|entry| (entry["brute"].as_f64().unwrap() - entry["optimum"].as_f64().unwrap()).abs() < 1e-9)
+    );
     let table = place.ok(&["lab", "ecmm", "--file", "f.json"]);
     assert!(table.contains("0,2,6") && table.ends_with("proved 4 of 4\n"), "{table}");
     assert_eq!(place.ok_with(&["lab", "ecmm", "--file", "-"], "[]").lines().count(), 2);
@@ -102,6 +108,8 @@ fn bad_input_names_entry_and_field() {
     place.write("prompts.txt", "Once\n");
     assert!(place.err(2, &["lab", "ecmm", "--prompts", "prompts.txt", "--alpha", "2"]).contains("--alpha"));
     assert!(place.err(2, &["lab", "ecmm", "--prompts", "prompts.txt", "--gap", "NaN"]).contains("--gap"));
+    place.write("wide.json", format!("[{{\"p\":{:?},\"alpha\":0.4}}]", [1.0 / 32.0; 32]));
+    assert!(place.err(2, &["lab", "ecmm", "--file", "wide.json", "--brute"]).contains("at most 22"));
     assert!(place.err(1, &["lab", "ecmm", "--file", "none.json"]).contains("none.json"));
     place.write("empty.txt", "\n");
     assert!(place.err(1, &["lab", "ecmm", "--prompts", "empty.txt"]).contains("holds no prompt"));

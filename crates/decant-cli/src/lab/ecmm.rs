@@ -5,7 +5,7 @@ use crate::args::ModelArg;
 use crate::model::Model;
 use crate::prompts::PromptsArg;
 use crate::session::{Session, Usage};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use decant_decode::{LanguageModel, Limits};
 use decant_lab::ecmm::{Budget, Report, Row, instances, picture};
@@ -58,8 +58,12 @@ pub struct Ecmm {
     /// Give up after so many nodes, with the gap that is left
     #[arg(long, value_name = "N", default_value_t = Budget::default().nodes)]
     nodes: usize,
+    /// Also list all subsets of each row, of at most 22 tokens, and fail if any is better than what was proved the optimum
+    #[arg(long)]
+    brute: bool,
     /// One JSON array, an object for each instance: optimum, set (token ids), greedy, skip, bound, proved, gap,
-    /// prefix_bound (before the search), nodes, entropy, jsd (by definition), jsd_of_mass (closed form), time_ms
+    /// prefix_bound (before the search), nodes, entropy, jsd (by definition), jsd_of_mass (closed form), time_ms,
+    /// brute (with --brute)
     #[arg(long)]
     json: bool,
     /// A picture of greedy and skip-greedy as shares of the optimum, over the model's rows
@@ -73,13 +77,16 @@ struct Solved {
     #[serde(flatten)]
     report: Report,
     time_ms: f64,
+    /// The optimum by brute force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    brute: Option<f64>,
 }
 
 impl Solved {
     fn new(row: &Row, budget: Budget) -> Self {
         let start = Instant::now();
         let report = row.report(budget);
-        Solved { report, time_ms: start.elapsed().as_secs_f64() * 1e3 }
+        Solved { report, time_ms: start.elapsed().as_secs_f64() * 1e3, brute: None }
     }
 }
 
@@ -91,7 +98,10 @@ pub fn run(args: &Ecmm, session: &Session) -> Result<()> {
         Some(file) => instances(&read(file)?).map_err(|error| Usage(format!("{}: {error}", file.display())))?,
         None => model_rows(args, session)?,
     };
-    let solved = solve(&rows, Budget { nodes: args.nodes, gap: args.gap }, session)?;
+    let mut solved = solve(&rows, Budget { nodes: args.nodes, gap: args.gap }, session)?;
+    if args.brute {
+        check(&rows, &mut solved)?;
+    }
     if let Some(path) = &args.svg {
         let reports: Vec<Report> = solved.iter().map(|solved| solved.report.clone()).collect();
         let title =
@@ -125,6 +135,22 @@ fn solve(rows: &[Row], budget: Budget, session: &Session) -> Result<Vec<Solved>>
     bar.finish_and_clear();
     Ok(solved)
 }
+
+/// Holds every answer to brute force.
+fn check(rows: &[Row], solved: &mut [Solved]) -> Result<()> {
+    for (entry, (row, solved)) in rows.iter().zip(solved).enumerate() {
+        let oracle = row.brute_force().map_err(|error| Usage(format!("--brute: entry {entry}: {error}")))?;
+        let Report { optimum, proved, .. } = solved.report;
+        if proved && (oracle.mass - optimum).abs() > AGREE {
+            bail!("entry {entry}: brute force finds mass {}, the search has proved {optimum}", oracle.mass);
+        }
+        solved.brute = Some(oracle.mass);
+    }
+    Ok(())
+}
+
+/// How near two ways to the optimum must come.
+const AGREE: f64 = 1e-9;
 
 /// The rows that plain sampling meets on its way from each prompt.
 fn model_rows(args: &Ecmm, session: &Session) -> Result<Vec<Row>> {
@@ -163,7 +189,7 @@ fn write_table(out: &mut impl Write, rows: &[Row], solved: &[Solved], session: &
         out,
         "{dim}entry  tokens     H(p)    greedy      skip   optimum     bound       gap     nodes        ms  set{dim:#}"
     )?;
-    for (entry, (row, Solved { report, time_ms })) in rows.iter().zip(solved).enumerate() {
+    for (entry, (row, Solved { report, time_ms, .. })) in rows.iter().zip(solved).enumerate() {
         let Report { entropy, greedy, skip, optimum, bound, gap, nodes, .. } = report;
         let set: Vec<String> = report.set.iter().take(SHOWN).map(ToString::to_string).collect();
         let more = if report.set.len() > SHOWN { ",.." } else { "" };
