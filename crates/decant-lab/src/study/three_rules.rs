@@ -1,5 +1,6 @@
 //! The study `three-rules`: what the three rules called Top-H keep of real rows.
 
+use super::parameters::at_least_one;
 use super::{Material, Row, Settings, Study, StudyError, Table, row};
 use crate::plot::{Axis, Mark, Panel, Picture, Series};
 use crate::rows::rows_met;
@@ -60,9 +61,7 @@ pub(super) fn study<'m, M: LanguageModel + Sync>(
     material: Material<'m, M>,
 ) -> Result<Box<dyn Study + 'm>, StudyError> {
     let parameters: Parameters = settings.read()?;
-    if parameters.tokens == 0 {
-        return Err(StudyError::parameter("tokens is 0; it must be 1 or more"));
-    }
+    at_least_one("tokens", parameters.tokens as u64)?;
     if parameters.temperatures.contains(&0.0) {
         return Err(StudyError::parameter("temperatures: 0 leaves nothing to cut"));
     }
