@@ -46,7 +46,8 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Every other reading and writing says by itself what it was about.
-            let error = if error.is::<io::Error>() { error.context("cannot write standard output") } else { error };
+            let untold = error.chain().next().is_some_and(|first| first.is::<io::Error>());
+            let error = if untold { error.context("cannot write standard output") } else { error };
             let red = anstyle::AnsiColor::Red.on_default().bold();
             // If not even the error can be told, the exit code still tells.
             let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {}", sentence(&error));
