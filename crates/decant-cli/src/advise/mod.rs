@@ -24,7 +24,7 @@ const EXAMPLES: &str = "\
 Examples:
   echo \"Once upon a time\" | decant advise --goal exact --prompts - --len 6
   echo \"The old bear\" | decant advise --goal mimic --prompts - --len 8 --references 8 --json
-  echo \"The old bear\" | decant advise --goal tokens --prompts - --len 6 --decoder greedy --decoder \"mbr(8)\" --decoder sample:temp=0.7 --out mine
+  echo \"A cat\" | decant advise --goal tokens --prompts - --len 6 --decoder greedy --decoder \"mbr(8)\"
   echo \"The old bear\" | decant advise --goal creative --prompts - --len 12 --references 4";
 
 /// What the files of an advice are called.
