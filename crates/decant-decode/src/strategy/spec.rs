@@ -307,6 +307,18 @@ impl<'de> Deserialize<'de> for DecodeSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_text_panics_and_what_is_read_comes_back(
+            text in "(beam|map|mbr|best_of|lookahead|stochastic_beam|greedy|é)?[( ]?[a-z0-9=,.:_ é-]{0,24}[)]?"
+        ) {
+            if let Ok(spec) = text.parse::<DecodeSpec>() {
+                prop_assert_eq!(spec.to_string().parse(), Ok(spec));
+            }
+        }
+    }
 
     #[test]
     fn canonical_text_comes_back() {

@@ -111,6 +111,16 @@ fn searches(goal: Goal, effort: Effort) -> Vec<DecodeSpec> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_text_panics_and_what_is_read_comes_back(text in "(sample|mbr|greedy)?[(:)=,a-z0-9é]{0,20}") {
+            if let Ok(contender) = text.parse::<Contender>() {
+                prop_assert_eq!(contender.to_string().parse(), Ok(contender));
+            }
+        }
+    }
 
     #[test]
     fn a_colon_inside_of_a_strategy_is_the_strategys() {
