@@ -18,7 +18,9 @@ use std::path::{Path, PathBuf};
 const EXAMPLES: &str = "\
 Examples:
   decant lab study
-  decant lab study schedules --out schedules --set entropy=5";
+  decant lab study schedules --set entropy=5
+  decant lab study lookahead-hamming --out figure --seed 7 --set chains=20
+  echo \"Once upon a time\" | decant lab study entropies --prompts - --set texts=4";
 
 /// Run a reproducible study into a folder: a manifest, a CSV, an SVG
 ///
