@@ -6,10 +6,13 @@ use decant_sampling::Seed;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The rows of a study's table, and its picture.
 fn study(name: &str, set: &[&str]) -> (Vec<Vec<String>>, String) {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}-{number}", std::process::id()));
     let entries = catalog::<Chain>();
     let entry = entries.iter().find(|entry| entry.name == name).unwrap();
     let mut settings = Settings::default();
@@ -98,6 +101,19 @@ fn temperature_trades_and_truncation_pays() {
     assert!(cut.iter().all(|row| number(&row[4]).is_infinite()));
     assert!(rows.iter().all(|row| number(&row[2]) > number(&row[3])));
     assert!(svg.contains("top_h=0.8") && svg.contains("T = 1.5"));
+}
+
+/// The pictures of `docs/theory.md` are those of the studies as they stand, on every machine. `PICTURES=write` writes them.
+#[test]
+fn the_pictures_of_the_docs_are_those_of_the_studies() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/pictures");
+    for name in ["lookahead-hamming", "consistency", "hidden-prefix", "temperature-tradeoff"] {
+        let (file, svg) = (folder.join(format!("{name}.svg")), study(name, &[]).1);
+        if std::env::var_os("PICTURES").is_some_and(|what| what == "write") {
+            fs::write(&file, &svg).unwrap();
+        }
+        assert!(fs::read_to_string(&file).unwrap() == svg, "{name}.svg is not what the study draws");
+    }
 }
 
 #[test]
