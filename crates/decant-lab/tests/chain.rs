@@ -67,8 +67,9 @@ fn row(draws: &mut Draws, n: usize) -> Vec<f64> {
         5 => vec![1.0 / n as f64; n],
         _ => quarters(draws),
     };
-    // Ties that are broken by about 1e-12, the bound of what counts as a tie, could be told either way.
-    row.iter_mut().filter(|p| (1e-30..1e-3).contains(*p)).for_each(|p| *p = 0.0);
+    // Ties that are broken by about 1e-12, the bound of what counts as a tie, could be told either way; and a table holds no
+    // sequence of a probability below the least f64, which a temperature of 100 might bring back.
+    row.iter_mut().filter(|p| !(1e-50..1e-30).contains(*p) && **p < 1e-3).for_each(|p| *p = 0.0);
     let sum: f64 = row.iter().sum();
     row.iter().map(|p| p / sum).collect()
 }
