@@ -184,6 +184,7 @@ fn a_folder_of_something_else_is_refused() {
     let manifest = fs::read_to_string(folder.0.join("manifest.json")).unwrap();
     for (wrong, told) in [
         (manifest.replace("\"sides\": 2", "\"sides\": 3"), "its sides is 3, asked is 2"),
+        (manifest.replace("2\n", &format!("\"{}\"\n", "x".repeat(99))), "xxx.., asked is 2"),
         (manifest.replace("\"version\": \"", "\"version\": \"0."), "its version is \"0."),
         (manifest[1..].to_owned(), "is no manifest"),
     ] {

@@ -88,11 +88,19 @@ impl Manifest {
             }
             _ => None,
         };
-        let told = |value: Option<&serde_json::Value>| value.map_or("missing".to_owned(), ToString::to_string);
         Some(match inside {
             Some(key) => [key.clone(), told(this[field].get(key)), told(that[field].get(key))],
             None => [field.to_owned(), told(this.get(field)), told(that.get(field))],
         })
+    }
+}
+
+/// A value of a manifest as far as a sentence has room for it: prompts may be long.
+fn told(value: Option<&serde_json::Value>) -> String {
+    let Some(text) = value.map(ToString::to_string) else { return "missing".to_owned() };
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}..", &text[..end]),
+        None => text,
     }
 }
 
