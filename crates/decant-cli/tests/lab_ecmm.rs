@@ -115,3 +115,23 @@ fn bad_input_names_entry_and_field() {
     assert!(place.err(1, &["lab", "ecmm", "--prompts", "empty.txt"]).contains("holds no prompt"));
     assert_eq!(place.run(&["lab", "ecmm"]).status.code(), Some(2));
 }
+
+/// What `top_h` certifies reaches `pick --json` and traces, and comes out again.
+#[test]
+fn certificates_reach_the_border() {
+    let place = Place::new();
+    let p: [f32; 7] = [0.5, 0.2, 0.12, 0.08, 0.06, 0.03, 0.01];
+    place.npy("rows.npy", "(1, 7)", &p.map(f32::ln));
+    let pick = |sampler: &str| place.json(&["pick", "--logits", "rows.npy", "--json", "--sampler", sampler]).remove(0);
+    // The optimum has .63, greedy .5.
+    let gap = pick("top_h=0.4:certify=true")["gap"].as_f64().unwrap();
+    assert!((0.13..0.2).contains(&gap), "{gap}");
+    assert!(pick("top_h=0.4")["gap"].is_null() && pick("top_h=0.4:rule=hf:certify=true")["gap"].is_null());
+    let sampler = "temp=1,top_h=0.4:certify=true";
+    place.ok(&["generate", "Once", "--max-tokens", "8", "--sampler", sampler, "--seed", "3", "--trace", "t.jsonl"]);
+    assert_eq!(place.read("t.jsonl").matches("\"gap\":").count(), 8);
+    assert!(place.ok(&["trace", "check", "t.jsonl"]).contains("8 steps come out again bit for bit"));
+    let tampered = place.read("t.jsonl").replacen("\"gap\":", "\"gap\":1", 1);
+    place.write("tampered.jsonl", tampered);
+    assert_eq!(place.run(&["trace", "check", "tampered.jsonl"]).status.code(), Some(1));
+}

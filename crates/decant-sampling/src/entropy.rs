@@ -181,7 +181,8 @@ impl Sums {
             }
             share -= step;
         }
-        share
+        // Near 0 the last step may be too long by its rounding.
+        share.max(0.0)
     }
 }
 
