@@ -227,6 +227,13 @@ fn greedy_is_not_optimal() {
     assert!((row.entropy() - 1.6842).abs() < 1e-4);
 }
 
+/// A child that leaves out a token with all its equals may be hopeless where a later child is not.
+#[test]
+fn equal_tokens_do_not_end_a_search() {
+    let p: Vec<f64> = [20.0, 17.0, 17.0, 14.0, 14.0, 10.0, 4.0].map(|count| count / 96.0).into();
+    assert_eq!(solved(&p, 0.847_618_189), [0, 1, 3, 4, 5]);
+}
+
 #[test]
 fn bad_input_is_named() {
     let error = |p: &[f64], alpha: f64| Row::new(p, alpha).unwrap_err().to_string();

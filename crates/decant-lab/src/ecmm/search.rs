@@ -96,7 +96,8 @@ impl Row {
     /// The node of highest bound is opened: the longest run that fits is taken whole, which gives a feasible set, and
     /// skip-greedy completes it to a better one. Every other set of the node either goes on behind the token that did not
     /// fit, or is the first to leave out some token of the run; leaving out more probable ones bounds lower, so these
-    /// children are made from the run's end until they are hopeless. Of equal tokens the later ones go first.
+    /// children are made from the run's end until they are hopeless. Of equal tokens the later ones go first, so a child
+    /// leaves out the equals that follow, too.
     pub fn solve(&self, budget: Budget) -> Solution {
         let mut search = Search { row: self, open: BinaryHeap::new(), taken: Vec::new(), best: 0.0, ranks: Vec::new() };
         search.complete(Partial::default(), 0, None);
@@ -129,10 +130,14 @@ impl Search<'_> {
         self.complete(full, end, all);
         self.push(full, row.next_fit(full, end), all);
         for out in (next..end).rev() {
-            let taken = self.take(next..out, taken);
-            if !self.push(row.extended(set, next, out), row.after_equals(out), taken) {
+            let left = row.extended(set, next, out);
+            // Bounds fall from child to child only as long as what is left out is one token: a child that leaves out its
+            // equals too may be hopeless where the next one is not.
+            if !self.is_hopeful(row.bound_from(left, out + 1)) {
                 break;
             }
+            let taken = self.take(next..out, taken);
+            self.push(left, row.after_equals(out), taken);
         }
     }
 
@@ -151,16 +156,16 @@ impl Search<'_> {
     }
 
     /// Opens a node later, if it may hold a better set than the best.
-    fn push(&mut self, set: Partial, next: usize, taken: Option<usize>) -> bool {
-        if next >= self.row.len() {
-            return true;
-        }
+    fn push(&mut self, set: Partial, next: usize, taken: Option<usize>) {
         let bound = self.row.bound_from(set, next);
-        let hopeful = bound > self.best + EQUAL;
-        if hopeful {
+        if next < self.row.len() && self.is_hopeful(bound) {
             self.open.push(Node { bound, set, next, taken });
         }
-        hopeful
+    }
+
+    /// Whether a set of so much mass would be better than the best.
+    fn is_hopeful(&self, bound: f64) -> bool {
+        bound > self.best + EQUAL
     }
 
     fn take(&mut self, run: Range<usize>, before: Option<usize>) -> Option<usize> {
