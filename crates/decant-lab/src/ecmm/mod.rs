@@ -20,7 +20,7 @@
 //! newcomer's share, H' = (1 - lambda) H + h(lambda) with H <= ln k and h(lambda)/lambda >= (k+1) ln(k+1) - k ln k > ln k).
 //! So when tokens are decided in falling probability
 //! - a set that breaks the constraint has no feasible extension, and every node begins with f <= 0;
-//! - the tokens that still fit as a whole run are a prefix of the undecided ones, found by bisection ([`Row::reach`]);
+//! - the tokens that still fit as a whole run are a prefix of the undecided ones, found by bisection;
 //! - of single undecided tokens the less probable fit the better, so the next one to fit is found by bisection, too.
 //!   (g changes by the newcomer's p with slope ln((s+p)/p) - tau: negative only where p/(s+p) > e^-tau; as the newcomer's
 //!   share is at most 1/(k+1), tau > ln(k+1) then, and any k+1 tokens fit.)
