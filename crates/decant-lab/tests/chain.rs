@@ -287,6 +287,12 @@ fn too_large_for_exactness() {
     for loss in [Loss::Ngram(12), Loss::Ngram(1), Loss::Ngram(3)] {
         judge(&law, loss, &decoders()).unwrap();
     }
+    // Long windows are few where little can be chosen, and too many elsewhere; neither overflows anything.
+    let one = |length| Chain::new(vec![1.0], vec![vec![1.0]], length).unwrap().law().unwrap();
+    let long = judge(&one(1_000_000), Loss::Ngram(999_900), &[decoder("mbr"), decoder("sample")]).unwrap();
+    assert!(long.optimal_risk == 0.0 && long.outcomes.iter().all(|outcome| outcome.risk == 0.0));
+    let error = judge(&one(1_000_000), Loss::Ngram(500_000), &[]).unwrap_err().to_string();
+    assert!(error.contains("ngram:500000") && error.contains("tokens in its windows"), "{error}");
     let error = judge(&law, Loss::Exact, &[decoder("beam:1000000000")]).unwrap_err().to_string();
     assert!(error.contains("beam:1000000000"), "{error}");
 }

@@ -9,21 +9,28 @@ use std::collections::BTreeMap;
 /// How many windows at all positions together may be listed.
 const MAX_WINDOWS: usize = 1 << 25;
 
+/// How many tokens the windows of a guess may have together.
+const MAX_STEPS: usize = 1 << 28;
+
 /// Σ_t P(y_t .. y_{t+n-1} = guess there) over the T - n + 1 windows.
-pub(crate) fn windows_right(law: &Law, guess: &[TokenId], n: usize) -> f64 {
-    let right = |(layer, window): (Vec<f64>, &[TokenId])| -> f64 {
-        let states = layer.into_iter().enumerate().filter(|(_, mass)| *mass > 0.0);
-        // By rising state throughout, so that the sum has one order.
-        let follow = |states: BTreeMap<usize, f64>, token: &TokenId| {
-            let mut next = BTreeMap::new();
-            for (edge, mass) in states.iter().filter_map(|(&state, mass)| Some((law.step(state, *token)?, mass))) {
-                *next.entry(edge.to).or_insert(0.0) += mass * edge.p;
+pub(crate) fn windows_right(law: &Law, guess: &[TokenId], n: usize) -> Result<f64, ChainError> {
+    let size = (law.length() - n + 1).saturating_mul(n);
+    if size > MAX_STEPS {
+        let what = format!("the risk of a sequence under ngram:{n}");
+        return Err(ChainError::TooLarge { what, size, of: "tokens in its windows", limit: MAX_STEPS });
+    }
+    // From where the law can be after the window's first token, the rest of it.
+    let right = |(layer, window): (&Vec<f64>, &[TokenId])| -> f64 {
+        let follow = |(mut state, mut mass): (usize, f64)| {
+            for &token in &window[1..] {
+                let edge = law.step(state, token)?;
+                (state, mass) = (edge.to, mass * edge.p);
             }
-            next
+            Some(mass)
         };
-        window.iter().fold(states.collect(), follow).values().sum()
+        present(law.after(window[0]), layer).filter_map(follow).sum()
     };
-    law.forward().into_iter().zip(guess.windows(n)).map(right).sum()
+    Ok(law.forward()[1..].iter().zip(guess.windows(n)).map(right).sum())
 }
 
 /// Σ_t Σ_w P(w at t) Q(w at t): how many windows two texts, one of each law, are expected to agree on. n >= 2.
@@ -51,6 +58,10 @@ fn present<'a>(states: &'a [usize], layer: &'a [f64]) -> impl Iterator<Item = (u
 /// The sequence that is right on most windows in expectation; of equals the lexicographically first. Dynamic programming
 /// over the last n - 1 tokens, for 2 <= n <= T.
 pub(crate) fn best_windows(law: &Law, n: usize) -> Result<Vec<TokenId>, ChainError> {
+    // Windows of thousands of tokens are few only where nothing can be chosen.
+    if let Some(only) = law.only() {
+        return Ok(only);
+    }
     let (vocab, positions) = (law.vocab(), law.length() - n + 1);
     let windows = u32::try_from(n).ok().and_then(|n| vocab.checked_pow(n)).unwrap_or(usize::MAX);
     if windows.saturating_mul(positions) > MAX_WINDOWS {
@@ -63,10 +74,12 @@ pub(crate) fn best_windows(law: &Law, n: usize) -> Result<Vec<TokenId>, ChainErr
     // are numbers whose digits, most significant first, are their tokens: so their order is lexicographic.
     let mut to_come = vec![0.0; contexts];
     let mut choices = Vec::with_capacity(positions);
-    for layer in layers[..positions].iter().rev() {
+    for layer in layers[1..=positions].iter().rev() {
         let mut right = vec![0.0; windows];
-        for (state, &mass) in layer.iter().enumerate().filter(|(_, mass)| **mass > 0.0) {
-            list(law, state, mass, 0, n, &mut right);
+        for token in 0..vocab {
+            for (state, mass) in present(law.after(token as TokenId), layer) {
+                list_windows(law, state, mass, token, n - 1, &mut right);
+            }
         }
         let mut choice = vec![0 as TokenId; contexts];
         let mut value = vec![0.0; contexts];
@@ -92,12 +105,12 @@ pub(crate) fn best_windows(law: &Law, n: usize) -> Result<Vec<TokenId>, ChainErr
 }
 
 /// Adds the probability of every window of `n` further tokens, begun with `window`, to its place.
-fn list(law: &Law, state: usize, mass: f64, window: usize, n: usize, right: &mut [f64]) {
+fn list_windows(law: &Law, state: usize, mass: f64, window: usize, n: usize, right: &mut [f64]) {
     if n == 0 {
         right[window] += mass;
         return;
     }
     for edge in law.row(state) {
-        list(law, edge.to, mass * edge.p, window * law.vocab() + edge.token as usize, n - 1, right);
+        list_windows(law, edge.to, mass * edge.p, window * law.vocab() + edge.token as usize, n - 1, right);
     }
 }

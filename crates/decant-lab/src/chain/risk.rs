@@ -65,9 +65,9 @@ pub fn risk(truth: &Law, answer: &Answer, loss: Loss) -> Result<f64, ChainError>
     let risk = match (loss.at_length(length)?, answer) {
         (Loss::Exact, Answer::Text(text)) => 1.0 - truth.probability(text),
         (Loss::Exact, Answer::Law(law)) => 1.0 - Product::new(truth, law, [(0, 0)], length)?.agreement(length)[0],
-        (Loss::Hamming, Answer::Text(text)) => windows_wrong(windows_right(truth, text, 1), 1),
+        (Loss::Hamming, Answer::Text(text)) => windows_wrong(windows_right(truth, text, 1)?, 1),
         (Loss::Hamming, Answer::Law(law)) => windows_wrong(tokens_agreed(truth, law), 1),
-        (Loss::Ngram(n), Answer::Text(text)) => windows_wrong(windows_right(truth, text, n), n),
+        (Loss::Ngram(n), Answer::Text(text)) => windows_wrong(windows_right(truth, text, n)?, n),
         (Loss::Ngram(n), Answer::Law(law)) => windows_wrong(windows_agreed(truth, law, n)?, n),
         (Loss::CrossEntropy, Answer::Text(text)) => match truth.only() {
             Some(only) if only == *text => 0.0,
