@@ -1,0 +1,3 @@
+//! An OpenAI-compatible server over one scheduler that owns the model.
+
+pub mod scheduler;
