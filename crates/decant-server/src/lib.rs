@@ -1,3 +1,4 @@
 //! An OpenAI-compatible server over one scheduler that owns the model.
 
+pub mod app;
 pub mod scheduler;

@@ -87,3 +87,57 @@ pub enum Refused {
     #[error("the server is shutting down")]
     Closing,
 }
+
+/// The door to a scheduler: cheap to clone, usable from any thread.
+#[derive(Clone)]
+pub struct Handle;
+
+impl Handle {
+    /// Queues a job.
+    ///
+    /// # Errors
+    /// [`Refused`]; the job's listener is not called then.
+    pub fn submit(&self, _job: Job) -> Result<(), Refused> {
+        Err(Refused::Closing)
+    }
+
+    /// How busy it is.
+    pub fn stats(&self) -> Stats {
+        Stats::default()
+    }
+
+    /// Takes no more jobs, and ends when those it has are done.
+    pub fn drain(&self) {}
+
+    /// Ends every job at the next step.
+    pub fn stop(&self) {}
+}
+
+/// How busy a scheduler is, and what it has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Stats {
+    /// Jobs that wait.
+    pub waiting: usize,
+    /// Texts that are live.
+    pub live: usize,
+    /// Positions that live texts and kept prefixes hold in caches.
+    pub cached: usize,
+    /// Jobs taken so far.
+    pub jobs: u64,
+    /// Jobs that nobody listened to any more.
+    pub cancelled: u64,
+    /// Tokens of prompts fed, and those of them that were found in kept caches.
+    pub prompt_tokens: u64,
+    /// See above.
+    pub prompt_tokens_found: u64,
+    /// Tokens drawn or decided.
+    pub generated_tokens: u64,
+    /// Batches fed.
+    pub steps: u64,
+    /// Sequences in them, summed.
+    pub batched: u64,
+    /// Seconds spent in batches, and in sampling.
+    pub step_seconds: f64,
+    /// See above.
+    pub sampling_seconds: f64,
+}

@@ -5,4 +5,4 @@
 
 mod job;
 
-pub use job::{Ended, Job, Listener, Refused};
+pub use job::{Ended, Handle, Job, Listener, Refused, Stats};
