@@ -1,4 +1,5 @@
 //! An OpenAI-compatible server over one scheduler that owns the model.
 
 pub mod app;
+pub mod error;
 pub mod scheduler;
