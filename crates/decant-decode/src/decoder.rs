@@ -1,6 +1,6 @@
 //! Sampling from a model: an immutable machine and a state that is a value.
 
-use crate::{Feed, LanguageModel, ModelError, Want};
+use crate::{Feed, LanguageModel, ModelError, Rows, Want};
 use decant_sampling::{History, Memory, RowError, Sampler, Scratch, Seed, Step, TokenId};
 use serde::{Deserialize, Serialize};
 
@@ -162,6 +162,25 @@ impl<C> State<C> {
         self
     }
 
+    /// Takes in the rows that a feed of [`Decoder::next_feed`] brought.
+    pub fn fed(&mut self, rows: Rows) {
+        if let Some(row) = rows.last() {
+            self.row.clear();
+            self.row.extend_from_slice(row);
+        }
+    }
+
+    /// Goes on with another cache, which holds the first tokens of the text, but not all of them: one that was kept, or
+    /// an empty one, from which all is fed anew.
+    pub fn adopt(&mut self, cache: C) {
+        self.cache = cache;
+    }
+
+    /// Prompt and text so far.
+    pub fn tokens(&self) -> &[TokenId] {
+        &self.tokens
+    }
+
     /// Goes on with a cache that holds all tokens, and the row after the last of them.
     pub(crate) fn take(&mut self, cache: C, row: Vec<f32>) {
         (self.cache, self.row) = (cache, row);
@@ -230,29 +249,39 @@ impl<'m, M: LanguageModel> Decoder<'m, M> {
         self.draw(state).map(Some)
     }
 
-    /// Feeds the last tokens that the caches of several texts lack, in one batch; says how many texts lacked any.
+    /// How many tokens of a text its cache lacks.
+    pub fn lacks(&self, state: &State<M::Cache>) -> usize {
+        state.tokens.len() - self.model.len(&state.cache)
+    }
+
+    /// What a text lacks next, at most so many tokens, for whoever feeds many texts in one batch. The rows that come back
+    /// go to [`State::fed`].
+    pub fn next_feed<'s>(&self, state: &'s mut State<M::Cache>, most: usize) -> Feed<'s, M::Cache> {
+        let State { cache, tokens, .. } = state;
+        let lacking = &tokens[self.model.len(cache)..];
+        let tokens = &lacking[..most.min(lacking.len())];
+        let want = if tokens.len() == lacking.len() { Want::Last } else { Want::None };
+        Feed { cache, tokens, want }
+    }
+
+    /// Feeds what the caches of several texts lack, in one batch; says how many texts lacked any.
     pub(crate) fn feed_pending(&self, states: &mut [&mut State<M::Cache>]) -> Result<usize, DecodeError> {
-        let mut lacking: Vec<_> =
-            states.iter_mut().filter(|state| self.model.len(&state.cache) < state.tokens.len()).collect();
+        let mut lacking: Vec<_> = states.iter_mut().filter(|state| self.lacks(state) > 0).collect();
         if lacking.is_empty() {
             return Ok(0);
         }
-        let mut batch = Vec::with_capacity(lacking.len());
-        for state in &mut lacking {
-            let State { cache, tokens, .. } = &mut ***state;
-            let tokens = &tokens[self.model.len(cache)..];
-            batch.push(Feed { cache, tokens, want: Want::Last });
-        }
+        let mut batch: Vec<_> = lacking.iter_mut().map(|state| self.next_feed(state, usize::MAX)).collect();
         let rows = self.model.feed_all(&mut batch)?;
         let fed = lacking.len();
-        for (state, row) in lacking.into_iter().zip(rows) {
-            state.row = row.into_inner();
-        }
+        lacking.into_iter().zip(rows).for_each(|(state, rows)| state.fed(rows));
         Ok(fed)
     }
 
-    /// Draws the next token from the row of a text that lacks nothing.
-    pub(crate) fn draw(&self, state: &mut State<M::Cache>) -> Result<Step, DecodeError> {
+    /// Draws the next token from the row of a text that lacks nothing and is not over.
+    ///
+    /// # Errors
+    /// [`DecodeError::Row`] for a row that is not one of logits.
+    pub fn draw(&self, state: &mut State<M::Cache>) -> Result<Step, DecodeError> {
         let position = state.generated().len();
         let coins = state.seed.coins(state.stream, position as u64);
         let history = History::new(&state.tokens, state.prompt_len);

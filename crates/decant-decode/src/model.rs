@@ -114,6 +114,9 @@ pub enum ModelError {
         /// How many ids there are.
         vocab: usize,
     },
+    /// The engine has stopped, or nobody waits for the rows any more.
+    #[error("the engine has stopped")]
+    Stopped,
     /// More tokens than the model has positions.
     #[error("{needed} tokens do not fit the model's context of {context}")]
     Context {

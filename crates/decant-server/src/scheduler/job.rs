@@ -88,31 +88,6 @@ pub enum Refused {
     Closing,
 }
 
-/// The door to a scheduler: cheap to clone, usable from any thread.
-#[derive(Clone)]
-pub struct Handle;
-
-impl Handle {
-    /// Queues a job.
-    ///
-    /// # Errors
-    /// [`Refused`]; the job's listener is not called then.
-    pub fn submit(&self, _job: Job) -> Result<(), Refused> {
-        Err(Refused::Closing)
-    }
-
-    /// How busy it is.
-    pub fn stats(&self) -> Stats {
-        Stats::default()
-    }
-
-    /// Takes no more jobs, and ends when those it has are done.
-    pub fn drain(&self) {}
-
-    /// Ends every job at the next step.
-    pub fn stop(&self) {}
-}
-
 /// How busy a scheduler is, and what it has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Stats {
