@@ -43,7 +43,9 @@ struct Run<'m, M: LanguageModel> {
     shared: Arc<M>,
     options: Options,
     door: Door,
-    errands: (Sender<Errand<M::Cache>>, Receiver<Errand<M::Cache>>),
+    /// What strategies ask to be fed, and where they ask it.
+    errands: Receiver<Errand<M::Cache>>,
+    desk: Sender<Errand<M::Cache>>,
     prompts: Vec<Prompt<'m, M>>,
     texts: Vec<Text<Decoder<'m, M>, M::Cache>>,
     /// Texts that made room; they are fed anew when there is some.
@@ -62,9 +64,22 @@ where
     let model = shared.clone();
     let kept = Kept::new(options.kept);
     let (prompts, texts, parked, strategies) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (errands, arrivals) = (channel(), 0);
-    let mut run =
-        Run { model: &*model, shared, options, door, errands, prompts, texts, parked, strategies, kept, arrivals };
+    let (desk, errands) = channel();
+    let arrivals = 0;
+    let mut run = Run {
+        model: &*model,
+        shared,
+        options,
+        door,
+        errands,
+        desk,
+        prompts,
+        texts,
+        parked,
+        strategies,
+        kept,
+        arrivals,
+    };
     while run.goes_on() {
         run.let_in();
         run.see_off();
@@ -196,7 +211,7 @@ where
     /// Feeds one token of every text that lacks one, a piece of the prompts, and what strategies ask for, in one batch.
     /// Says whether there was anything to feed.
     fn feed(&mut self) -> bool {
-        let mut errands: Vec<Errand<M::Cache>> = self.errands.1.try_iter().collect();
+        let mut errands: Vec<Errand<M::Cache>> = self.errands.try_iter().collect();
         let mut batch: Vec<Feed<'_, M::Cache>> = Vec::new();
         let mut left = self.options.chunk;
         let mut fed_texts = Vec::new();
@@ -288,7 +303,7 @@ where
 
     /// Runs a strategy on a thread of its own.
     fn strategy(&self, plan: &Plan, mut state: State<M::Cache>, number: u32, audience: Audience) -> JoinHandle<()> {
-        let (model, errands, bell) = (self.shared.clone(), self.errands.0.clone(), self.door.bell());
+        let (model, errands, bell) = (self.shared.clone(), self.desk.clone(), self.door.bell());
         let (sampler, limits, decode) = (plan.sampler.clone(), plan.limits.clone(), plan.decode.clone());
         let work = move || {
             let proxy = Proxy { model, errands, bell: bell.clone(), audience: audience.clone() };
