@@ -1,8 +1,12 @@
 //! What every route is given.
 
-use crate::scheduler::Handle;
+use crate::error::ApiError;
+use crate::metrics::Metrics;
+use crate::scheduler::{Handle, Job};
+use crate::traffic::Traffic;
 use decant_models::Model;
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 /// What every route is given: the settings, and the model once it is loaded.
 #[derive(Clone)]
@@ -11,16 +15,58 @@ pub struct App {
     pub settings: Arc<Settings>,
     /// Empty while the model loads.
     pub serving: Arc<OnceLock<Serving>>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The requests under way.
+    pub traffic: Arc<Traffic>,
+}
+
+impl App {
+    /// A server whose model is yet to come.
+    pub fn new(settings: Settings) -> Self {
+        let serving = Arc::<OnceLock<Serving>>::default();
+        App {
+            settings: Arc::new(settings),
+            metrics: Arc::new(Metrics::new(serving.clone())),
+            serving,
+            traffic: Arc::default(),
+        }
+    }
+
+    /// The model and its scheduler.
+    ///
+    /// # Errors
+    /// [`ApiError::Loading`].
+    pub fn serving(&self) -> Result<&Serving, ApiError> {
+        self.serving.get().ok_or(ApiError::Loading)
+    }
+
+    /// Queues a job, and takes the times of what its listener is told.
+    ///
+    /// # Errors
+    /// [`ApiError::Loading`], or [`ApiError::Refused`]; the job's listener is not called then.
+    pub fn submit(&self, job: Job) -> Result<(), ApiError> {
+        Ok(self.serving()?.scheduler.submit(self.metrics.times.of(job))?)
+    }
 }
 
 /// A loaded model and its scheduler.
 pub struct Serving {
     /// What clients call the model.
     pub name: String,
+    /// When it was loaded.
+    pub since: SystemTime,
     /// Weights, tokenizer, template. It never changes; the scheduler's thread feeds its engine.
     pub model: Arc<Model>,
     /// Takes jobs.
     pub scheduler: Handle,
+}
+
+impl Serving {
+    /// A model that is called as its file calls it, and the scheduler that feeds it.
+    pub fn new(model: Arc<Model>, scheduler: Handle) -> Self {
+        Serving { name: model.info.name.clone(), since: SystemTime::now(), model, scheduler }
+    }
 }
 
 /// How the server was asked to run.
@@ -30,8 +76,15 @@ pub struct Settings {
     pub lenient: bool,
     /// What `Authorization: Bearer` must say, if anything.
     pub api_key: Option<String>,
-    /// Origins that a browser may call from; none unless asked.
+    /// Origins that a browser may call from, `*` for any; none unless asked.
     pub cors: Vec<String>,
     /// The most bytes of a request's body.
     pub body_limit: usize,
+}
+
+/// Strict, open to whoever reaches it, closed to other sites' pages, bodies of up to 8 MiB.
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { lenient: false, api_key: None, cors: Vec::new(), body_limit: 8 << 20 }
+    }
 }

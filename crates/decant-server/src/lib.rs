@@ -2,4 +2,6 @@
 
 pub mod app;
 pub mod error;
+pub mod metrics;
 pub mod scheduler;
+pub mod traffic;
