@@ -1,44 +1,59 @@
-//! What a client is told when its request is not answered: an error object as OpenAI has it.
+//! Why a request gets no answer, as OpenAI's clients expect to be told.
 
 use crate::scheduler::Refused;
 use axum::Json;
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use decant_decode::DecodeError;
+use decant_sampling::RowError;
+use serde_json::{Value, json};
 
-/// Seconds after which a client that was turned away may ask again.
-const RETRY_AFTER: u64 = 1;
+/// After how many seconds a client that was turned away may try again.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// Why a request is not answered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a request gets no answer. As a response it is OpenAI's error object: `{"error": {"message", "type", "param", "code"}}`.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiError {
-    /// 400: something in the request cannot be.
+    /// The request could not be taken in: its body did not arrive, or is longer than allowed.
+    #[error("{reason}")]
+    Body {
+        /// What HTTP calls it.
+        status: StatusCode,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The body is no JSON object.
+    #[error("the body is not a JSON object: {reason}")]
+    Json {
+        /// What stands there instead.
+        reason: String,
+    },
+    /// The body does not say that it is JSON.
+    #[error("the body must come with `Content-Type: application/json`, not `{given}`")]
+    MediaType {
+        /// What it says.
+        given: String,
+    },
+    /// A field of the body is at fault.
     #[error("{message}")]
-    Invalid {
-        /// The field at fault, if it is one.
-        param: Option<String>,
-        /// What is wrong with it, and what is allowed.
+    Field {
+        /// The field, as the client spelled it.
+        param: String,
+        /// What is wrong, and what is allowed.
         message: String,
     },
-    /// 401: no key, or a wrong one.
+    /// No key, or a wrong one.
     #[error("this server wants its key: `Authorization: Bearer KEY`")]
     Unauthorised,
-    /// 404: no route of that path.
+    /// No route of that path.
     #[error("there is no {path}")]
     NoRoute {
         /// The path asked for.
         path: String,
     },
-    /// 404: another model than the one that is served.
-    #[error("there is no model `{model}`; this server has `{served}`")]
-    NoModel {
-        /// The name asked for.
-        model: String,
-        /// The name of the one there is.
-        served: String,
-    },
-    /// 405: the route takes other methods.
+    /// The route takes other methods.
     #[error("{path} does not take {method}")]
     WrongMethod {
         /// The path asked for.
@@ -46,109 +61,145 @@ pub enum ApiError {
         /// The method.
         method: String,
     },
-    /// 413: the body is longer than the server takes.
-    #[error("the body is longer than {limit} bytes")]
-    TooLarge {
-        /// The most bytes.
-        limit: usize,
+    /// Another model than the one that is served.
+    #[error("there is no model `{model}`; this server has `{served}`")]
+    NoModel {
+        /// The name asked for.
+        model: String,
+        /// The name of the one there is.
+        served: String,
     },
-    /// 429, 400 or 503: the scheduler does not take the job.
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    /// 503: the model is not there yet.
+    /// The model is not loaded yet.
     #[error("the model is still loading")]
     Loading,
-    /// 500: the fault is not the client's.
-    #[error("{message}")]
+    /// The scheduler does not take the request.
+    #[error("{0}")]
+    Refused(#[from] Refused),
+    /// Decoding could not go on.
+    #[error("{0}")]
+    Decode(#[from] DecodeError),
+    /// The server was stopped before the text was complete.
+    #[error("the server stopped before the text was complete")]
+    Stopped,
+    /// A fault of the server's own.
+    #[error("the server failed: {reason}")]
     Internal {
-        /// What went wrong.
-        message: String,
+        /// What is known of it.
+        reason: String,
     },
 }
 
 impl ApiError {
-    /// A field that cannot be so.
-    pub fn field(param: impl Into<String>, message: impl Into<String>) -> Self {
-        ApiError::Invalid { param: Some(param.into()), message: message.into() }
+    /// A fault of one field.
+    pub fn field(param: impl Into<String>, message: impl ToString) -> Self {
+        ApiError::Field { param: param.into(), message: message.to_string() }
     }
 
-    /// A request that cannot be read.
-    pub fn invalid(message: impl Into<String>) -> Self {
-        ApiError::Invalid { param: None, message: message.into() }
+    /// A fault of the server's own.
+    pub fn internal(reason: impl ToString) -> Self {
+        ApiError::Internal { reason: reason.to_string() }
     }
 
-    /// What the server could not do.
-    pub fn internal(message: impl ToString) -> Self {
-        ApiError::Internal { message: message.to_string() }
-    }
-
-    /// The status of the response.
+    /// What HTTP calls it.
     pub fn status(&self) -> StatusCode {
         match self {
-            ApiError::Invalid { .. } => StatusCode::BAD_REQUEST,
+            ApiError::Body { status, .. } => *status,
+            ApiError::Json { .. } | ApiError::Field { .. } => StatusCode::BAD_REQUEST,
+            ApiError::MediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ApiError::Unauthorised => StatusCode::UNAUTHORIZED,
             ApiError::NoRoute { .. } | ApiError::NoModel { .. } => StatusCode::NOT_FOUND,
             ApiError::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            ApiError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            ApiError::Loading | ApiError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Refused(Refused::Full { .. }) => StatusCode::TOO_MANY_REQUESTS,
             ApiError::Refused(Refused::TooLong { .. } | Refused::Empty) => StatusCode::BAD_REQUEST,
-            ApiError::Refused(Refused::Closing) | ApiError::Loading => StatusCode::SERVICE_UNAVAILABLE,
-            ApiError::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            ApiError::Refused(Refused::Closing) => StatusCode::SERVICE_UNAVAILABLE,
+            // A sampler may forbid every token; the model's own rows never do.
+            ApiError::Decode(DecodeError::Row { source: RowError::AllForbidden, .. }) => StatusCode::BAD_REQUEST,
+            ApiError::Decode(_) | ApiError::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
-    /// The object that tells it, `{"error": {"message", "type", "param", "code"}}`; an event of a stream carries it too.
-    pub fn body(&self) -> serde_json::Value {
+    /// OpenAI's error object.
+    pub fn body(&self) -> Value {
+        let kind = match self.status() {
+            StatusCode::UNAUTHORIZED => "authentication_error",
+            StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+            status if status.is_server_error() => "server_error",
+            _ => "invalid_request_error",
+        };
         let param = match self {
-            ApiError::Invalid { param, .. } => param.as_deref(),
+            ApiError::Field { param, .. } => Some(param.as_str()),
             ApiError::NoModel { .. } => Some("model"),
-            ApiError::Refused(Refused::TooLong { .. } | Refused::Empty) => Some("prompt"),
             _ => None,
         };
-        error_body(self.status(), &self.to_string(), param, self.code())
+        json!({ "error": { "message": self.to_string(), "type": kind, "param": param, "code": self.code() } })
     }
 
-    /// OpenAI's word for it, where there is one.
+    /// A word for programs, where OpenAI has one or a client may act on it.
     fn code(&self) -> Option<&'static str> {
         Some(match self {
             ApiError::Unauthorised => "invalid_api_key",
             ApiError::NoModel { .. } => "model_not_found",
             ApiError::Refused(Refused::TooLong { .. }) => "context_length_exceeded",
             ApiError::Refused(Refused::Full { .. }) => "queue_full",
-            ApiError::Refused(Refused::Closing) => "shutting_down",
             ApiError::Loading => "loading",
+            ApiError::Refused(Refused::Closing) | ApiError::Stopped => "shutting_down",
             _ => return None,
         })
     }
 }
 
-/// An error object.
-pub(crate) fn error_body(
-    status: StatusCode,
-    message: &str,
-    param: Option<&str>,
-    code: Option<&str>,
-) -> serde_json::Value {
-    let kind = match status {
-        StatusCode::UNAUTHORIZED => "authentication_error",
-        StatusCode::NOT_FOUND => "not_found_error",
-        StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
-        status if status.is_client_error() => "invalid_request_error",
-        _ => "server_error",
-    };
-    json!({ "error": { "message": message, "type": kind, "param": param, "code": code } })
+impl From<BytesRejection> for ApiError {
+    fn from(rejection: BytesRejection) -> Self {
+        ApiError::Body { status: rejection.status(), reason: rejection.body_text() }
+    }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
         let mut response = (status, Json(self.body())).into_response();
-        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER.into());
-        }
-        if status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        match status {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+            }
+            StatusCode::UNAUTHORIZED => {
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            _ => {}
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_has_its_status_and_its_object() {
+        let full = Refused::Full { waiting: 64 };
+        let long = Refused::TooLong { prompt: 9, room: 8 };
+        let forbidden = DecodeError::Row { position: 0, source: RowError::AllForbidden };
+        for (error, status, kind, param, code) in [
+            (ApiError::field("n", "n must be 1"), 400, "invalid_request_error", Some("n"), None),
+            (ApiError::Json { reason: "EOF".into() }, 400, "invalid_request_error", None, None),
+            (ApiError::Unauthorised, 401, "authentication_error", None, Some("invalid_api_key")),
+            (ApiError::NoRoute { path: "/v2".into() }, 404, "invalid_request_error", None, None),
+            (ApiError::Loading, 503, "server_error", None, Some("loading")),
+            (full.into(), 429, "rate_limit_error", None, Some("queue_full")),
+            (long.into(), 400, "invalid_request_error", None, Some("context_length_exceeded")),
+            (Refused::Closing.into(), 503, "server_error", None, Some("shutting_down")),
+            (forbidden.into(), 400, "invalid_request_error", None, None),
+            (DecodeError::EmptyPrompt.into(), 500, "server_error", None, None),
+        ] {
+            let body = error.body();
+            let told = (body["error"]["type"].as_str(), body["error"]["param"].as_str(), body["error"]["code"].as_str());
+            assert_eq!(told, (Some(kind), param, code), "{error:?}");
+            assert_eq!(body["error"]["message"], error.to_string());
+            let response = error.clone().into_response();
+            assert_eq!(response.status(), status, "{error:?}");
+            assert_eq!(response.headers().contains_key(header::RETRY_AFTER), [429, 503].contains(&status), "{error:?}");
+        }
     }
 }
