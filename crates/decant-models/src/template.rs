@@ -129,6 +129,16 @@ impl ChatTemplate {
         Ok(source.map(|source| ChatTemplate::new(&source, special_tokens)))
     }
 
+    /// The program, as it is run.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// What the template may write out under a name such as `eos_token`.
+    pub fn special_token(&self, name: &str) -> Option<&str> {
+        self.special_tokens.get(name).map(String::as_str)
+    }
+
     /// The conversation as the model wants to see it, special tokens written out: to be encoded without adding any. With
     /// `add_generation_prompt` it ends where the assistant begins to speak. `now` is what `strftime_now` tells; without it
     /// the template sees no such function, which those that are careful provide for.

@@ -7,6 +7,7 @@ use crate::traffic::Traffic;
 use decant_models::Model;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
+use tokio::sync::Semaphore;
 
 /// What every route is given: the settings, and the model once it is loaded.
 #[derive(Clone)]
@@ -19,7 +20,12 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// The requests under way.
     pub traffic: Arc<Traffic>,
+    /// Turns at the model beside the scheduler's batches, for questions about one position.
+    pub looking: Arc<Semaphore>,
 }
+
+/// How many questions about one position are worked on at once.
+const LOOKING: usize = 1;
 
 impl App {
     /// A server whose model is yet to come.
@@ -30,6 +36,7 @@ impl App {
             metrics: Arc::new(Metrics::new(serving.clone())),
             serving,
             traffic: Arc::default(),
+            looking: Arc::new(Semaphore::new(LOOKING)),
         }
     }
 

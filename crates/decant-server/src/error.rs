@@ -114,7 +114,7 @@ impl ApiError {
             ApiError::Refused(Refused::TooLong { .. } | Refused::Empty) => StatusCode::BAD_REQUEST,
             ApiError::Refused(Refused::Closing) => StatusCode::SERVICE_UNAVAILABLE,
             // A sampler may forbid every token; the model's own rows never do.
-            ApiError::Decode(DecodeError::Row { source: RowError::AllForbidden, .. }) => StatusCode::BAD_REQUEST,
+            ApiError::Decode(DecodeError::Row { source: RowError::AllForbidden { .. }, .. }) => StatusCode::BAD_REQUEST,
             ApiError::Decode(_) | ApiError::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -180,7 +180,7 @@ mod tests {
     fn every_fault_has_its_status_and_its_object() {
         let full = Refused::Full { waiting: 64 };
         let long = Refused::TooLong { prompt: 9, room: 8 };
-        let forbidden = DecodeError::Row { position: 0, source: RowError::AllForbidden };
+        let forbidden = DecodeError::Row { position: 0, source: RowError::AllForbidden { vocab: 1 } };
         for (error, status, kind, param, code) in [
             (ApiError::field("n", "n must be 1"), 400, "invalid_request_error", Some("n"), None),
             (ApiError::Json { reason: "EOF".into() }, 400, "invalid_request_error", None, None),
@@ -194,7 +194,8 @@ mod tests {
             (DecodeError::EmptyPrompt.into(), 500, "server_error", None, None),
         ] {
             let body = error.body();
-            let told = (body["error"]["type"].as_str(), body["error"]["param"].as_str(), body["error"]["code"].as_str());
+            let told =
+                (body["error"]["type"].as_str(), body["error"]["param"].as_str(), body["error"]["code"].as_str());
             assert_eq!(told, (Some(kind), param, code), "{error:?}");
             assert_eq!(body["error"]["message"], error.to_string());
             let response = error.clone().into_response();

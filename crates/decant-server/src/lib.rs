@@ -1,7 +1,17 @@
 //! An OpenAI-compatible server over one scheduler that owns the model.
 
 pub mod app;
+mod connection;
 pub mod error;
+pub mod fields;
+mod guard;
 pub mod metrics;
+mod router;
+mod routes;
 pub mod scheduler;
+mod server;
 pub mod traffic;
+mod watch;
+
+pub use router::router;
+pub use server::{Listen, ServeError, serve};

@@ -39,7 +39,7 @@ impl Metrics {
         let (answered, cut, open) = (Family::<Answered, Counter>::default(), Counter::default(), Gauge::default());
         let seconds = Histogram::new(exponential_buckets(0.001, 2.0, 18)); // 1 ms to 2 minutes
         let times = Times::default();
-        registry.register("http_requests", "Requests answered", answered.clone());
+        registry.register("http_requests", "Requests that are over", answered.clone());
         registry.register("http_requests_cut", "Requests whose client went away before the end", cut.clone());
         registry.register("http_requests_open", "Requests under way", open.clone());
         registry.register_with_unit("http_request", "Until the last byte", Unit::Seconds, seconds.clone());
@@ -59,14 +59,10 @@ impl Metrics {
         Metrics { registry, answered, seconds, cut, open, times }
     }
 
-    /// Counts a response whose head is made.
-    pub fn answered(&self, method: &str, route: &str, status: u16) {
+    /// Counts a request that is over; `whole` unless its client went away before the last byte.
+    pub fn ended(&self, method: &str, route: &str, status: u16, seconds: f64, whole: bool) {
         let labels = [("method", method.into()), ("route", route.into()), ("status", status.to_string())];
         self.answered.get_or_create(&labels).inc();
-    }
-
-    /// Counts a response that ended, or was cut.
-    pub fn ended(&self, seconds: f64, whole: bool) {
         self.seconds.observe(seconds);
         if !whole {
             self.cut.inc();

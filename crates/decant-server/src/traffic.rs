@@ -1,7 +1,8 @@
 //! The requests under way, and whether more are let in.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::watch;
 
 /// The requests under way, and whether more are let in.
@@ -9,9 +10,18 @@ use tokio::sync::watch;
 pub struct Traffic {
     draining: AtomicBool,
     running: watch::Sender<usize>,
+    /// Begins the ids of this server's requests, so that those of another run are others.
+    prefix: RandomState,
+    ids: AtomicU64,
 }
 
 impl Traffic {
+    /// An id that no other request has.
+    pub fn new_id(&self) -> String {
+        let number = self.ids.fetch_add(1, Ordering::Relaxed);
+        format!("{:08x}-{number}", self.prefix.hash_one(()) >> 32)
+    }
+
     /// Whether no more requests are let in.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)

@@ -1,0 +1,121 @@
+//! `POST /tokenize`, `POST /detokenize`, `GET /tokenizer_info`: for clients without the tokenizer.
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::fields::Fields;
+use axum::Json;
+use axum::extract::State;
+use decant_decode::LanguageModel;
+use decant_models::Model;
+use decant_sampling::TokenId;
+use serde::{Deserialize, Serialize};
+
+/// What is to be split. vLLM's servers say `prompt`, llama.cpp's `content`.
+#[derive(Deserialize)]
+pub struct Text {
+    #[serde(rename = "model")]
+    _model: Option<String>,
+    #[serde(alias = "content")]
+    prompt: String,
+    /// Whether BOS and the like are put around it, as they are around the prompt of a completion.
+    #[serde(default = "yes", alias = "add_special")]
+    add_special_tokens: bool,
+    /// Whether the tokens are told as the vocabulary spells them, too.
+    #[serde(default, alias = "with_pieces")]
+    return_token_strs: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What it was split into.
+#[derive(Serialize)]
+pub struct Split {
+    count: usize,
+    max_model_len: usize,
+    tokens: Vec<TokenId>,
+    token_strs: Option<Vec<String>>,
+}
+
+/// Splits a text into tokens.
+pub async fn tokenize(State(app): State<App>, Fields(text): Fields<Text>) -> Result<Json<Split>, ApiError> {
+    let model = app.serving()?.model.clone();
+    let split = move || {
+        let tokenizer = &model.tokenizer;
+        let tokens = tokenizer.encode(&text.prompt, text.add_special_tokens);
+        let tokens = tokens.map_err(|error| ApiError::field("prompt", error.to_string()))?;
+        let piece = |&id: &TokenId| tokenizer.piece(id).unwrap_or_default();
+        let token_strs = text.return_token_strs.then(|| tokens.iter().map(piece).collect());
+        Ok(Json(Split { count: tokens.len(), max_model_len: model.engine.context(), tokens, token_strs }))
+    };
+    // A body of megabytes takes its time.
+    tokio::task::spawn_blocking(split).await.map_err(ApiError::internal)?
+}
+
+/// Tokens.
+#[derive(Deserialize)]
+pub struct Tokens {
+    #[serde(rename = "model")]
+    _model: Option<String>,
+    tokens: Vec<TokenId>,
+}
+
+/// Their text.
+#[derive(Serialize)]
+pub struct Joined {
+    prompt: String,
+}
+
+/// The text of tokens.
+pub async fn detokenize(
+    State(app): State<App>,
+    Fields(Tokens { tokens, .. }): Fields<Tokens>,
+) -> Result<Json<Joined>, ApiError> {
+    let tokenizer = &app.serving()?.model.tokenizer;
+    let vocab = tokenizer.vocab();
+    match tokens.iter().position(|&token| token as usize >= vocab) {
+        None => Ok(Json(Joined { prompt: tokenizer.decode(&tokens) })),
+        Some(at) => Err(ApiError::field(
+            format!("tokens[{at}]"),
+            format!("token {} is not in the tokenizer's vocabulary of {vocab}", tokens[at]),
+        )),
+    }
+}
+
+/// What frames a text, as the vocabulary spells it.
+#[derive(Serialize)]
+pub struct Info {
+    bos_token: Option<String>,
+    eos_token: Option<String>,
+    pad_token: Option<String>,
+    chat_template: Option<String>,
+    /// Whether the tokenizer puts BOS before a prompt.
+    add_bos_token: bool,
+    /// All tokens that end a text.
+    end_tokens: Vec<TokenId>,
+    vocab_size: usize,
+}
+
+/// What a client needs to know of the tokenizer.
+pub async fn info(State(app): State<App>) -> Result<Json<Info>, ApiError> {
+    Ok(Json(Info::new(&app.serving()?.model)))
+}
+
+impl Info {
+    fn new(model: &Model) -> Self {
+        let (tokenizer, template) = (&model.tokenizer, model.template.as_ref());
+        // The files' own word for each; else the vocabulary's. Several tokens may end a text: then the first of them.
+        let named = |name: &str| template.and_then(|template| template.special_token(name)).map(str::to_owned);
+        let spelt = |id: Option<TokenId>| id.and_then(|id| tokenizer.piece(id));
+        Info {
+            bos_token: named("bos_token").or_else(|| spelt(tokenizer.bos())),
+            eos_token: named("eos_token").or_else(|| spelt(tokenizer.ends().first().copied())),
+            pad_token: named("pad_token"),
+            chat_template: template.map(|template| template.source().to_owned()),
+            add_bos_token: tokenizer.adds_bos(),
+            end_tokens: tokenizer.ends().to_vec(),
+            vocab_size: tokenizer.vocab(),
+        }
+    }
+}
