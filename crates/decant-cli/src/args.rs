@@ -4,6 +4,7 @@ use crate::advise::Advise;
 use crate::bench::args::Bench;
 use crate::calibrate::Calibrate;
 use crate::lab::Lab;
+use crate::serve::Serve;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use decant_decode::{DecodeSpec, ModelId};
 use decant_models::native::KvFormat;
@@ -61,6 +62,7 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Generate(Generate),
+    Serve(Serve),
     /// Look at a trace, prove it, or make a page of it
     #[command(subcommand)]
     Trace(Trace),
@@ -86,7 +88,7 @@ pub enum Command {
 }
 
 /// Which model.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct ModelArg {
     /// A GGUF file, a folder with safetensors, `hf:OWNER/NAME[:FILE]`, or the story model that is part of the program
     #[arg(long, short, value_name = "MODEL", default_value = "embedded")]

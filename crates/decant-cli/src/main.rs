@@ -20,6 +20,7 @@ mod prompts;
 mod record;
 mod sampler;
 mod samplers;
+mod serve;
 mod session;
 mod spans;
 mod tokens;
@@ -66,6 +67,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Tokenize(args) => tokens::tokenize(args, &session),
         Command::Detokenize(args) => tokens::detokenize(args, &session),
         Command::Samplers(args) => samplers::run(args, &session),
+        Command::Serve(args) => serve::run(args, &session),
         Command::Bench(args) => bench::run(args, &session),
         Command::Lab(args) => lab::run(args, &session),
         Command::Advise(args) => advise::run(args, &session),

@@ -83,6 +83,11 @@ impl Model {
         }))
     }
 
+    /// The model itself.
+    pub fn into_inner(self) -> decant_models::Model {
+        self.model
+    }
+
     pub fn info(&self) -> &ModelInfo {
         &self.model.info
     }

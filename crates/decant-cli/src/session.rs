@@ -26,7 +26,7 @@ impl Paint {
 }
 
 /// The global flags, made ready.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Session {
     pub isa: Isa,
     pub threads: NonZeroUsize,

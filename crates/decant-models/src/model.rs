@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::LoadError;
 use crate::checkpoint::{ConfigJson, GgufTensors, Shards, gguf_config, map_file};
@@ -93,8 +94,8 @@ pub struct ModelInfo {
 /// A model ready to run: numbers, vocabulary, and how to speak to it.
 #[derive(Debug)]
 pub struct Model {
-    /// Runs it.
-    pub engine: NativeModel,
+    /// Runs it. Whoever feeds it on a thread of its own takes a share.
+    pub engine: Arc<NativeModel>,
     /// Its vocabulary.
     pub tokenizer: Tokenizer,
     /// How it sees a conversation, if its files say so.
@@ -222,7 +223,7 @@ impl Model {
                 NativeModel::new(config, &quantised, options.engine)?
             }
         };
-        Ok(Model { engine, tokenizer, template, info })
+        Ok(Model { engine: Arc::new(engine), tokenizer, template, info })
     }
 }
 

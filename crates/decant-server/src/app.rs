@@ -2,7 +2,7 @@
 
 use crate::error::ApiError;
 use crate::metrics::Metrics;
-use crate::scheduler::{Handle, Job};
+use crate::scheduler::{self, Handle, Job, Options};
 use crate::traffic::Traffic;
 use decant_models::Model;
 use std::sync::{Arc, OnceLock};
@@ -70,9 +70,10 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// A model that is called as its file calls it, and the scheduler that feeds it.
-    pub fn new(model: Arc<Model>, scheduler: Handle) -> Self {
-        Serving { name: model.info.name.clone(), since: SystemTime::now(), model, scheduler }
+    /// A model that is called as its file calls it, and a scheduler that feeds it.
+    pub fn new(model: Model, options: Options) -> Self {
+        let scheduler = scheduler::start(model.engine.clone(), options);
+        Serving { name: model.info.name.clone(), since: SystemTime::now(), model: Arc::new(model), scheduler }
     }
 }
 
