@@ -23,14 +23,39 @@ struct Row {
     gap: Option<f64>,
     token: TokenId,
     logprob: f64,
+    sampled_logprob: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     kept_ids: Option<Vec<TokenId>>,
 }
 
 impl Row {
     fn new(row: usize, step: Step, kept_ids: Option<Vec<TokenId>>) -> Self {
-        let Step { token, logprob, entropy, varentropy, temperature, kept, kept_mass, kept_entropy, gap } = step;
-        Row { row, entropy, varentropy, temperature, kept, kept_mass, kept_entropy, gap, token, logprob, kept_ids }
+        let Step {
+            token,
+            logprob,
+            sampled_logprob,
+            entropy,
+            varentropy,
+            temperature,
+            kept,
+            kept_mass,
+            kept_entropy,
+            gap,
+        } = step;
+        Row {
+            row,
+            entropy,
+            varentropy,
+            temperature,
+            kept,
+            kept_mass,
+            kept_entropy,
+            gap,
+            token,
+            logprob,
+            sampled_logprob,
+            kept_ids,
+        }
     }
 
     const HEADINGS: &str =

@@ -29,6 +29,7 @@ fn gives_every_number_of_a_row() {
         "kept_entropy",
         "token",
         "logprob",
+        "sampled_logprob",
         "kept_ids",
     ];
     expected.sort();
@@ -45,7 +46,9 @@ fn gives_every_number_of_a_row() {
     near("kept_mass", 0.6);
     near("kept_entropy", -(2.0 / 3.0 * (2.0f64 / 3.0).ln() + 1.0 / 3.0 * (1.0f64 / 3.0).ln()));
     assert_eq!((&row["row"], &row["kept"], &row["kept_ids"]), (&0.into(), &2.into(), &vec![0, 1].into()));
-    near("logprob", WORKED[row["token"].as_u64().unwrap() as usize].ln());
+    let p = WORKED[row["token"].as_u64().unwrap() as usize];
+    near("logprob", p.ln());
+    near("sampled_logprob", (p / 0.6).ln());
 }
 
 #[test]

@@ -91,6 +91,7 @@ fn compare_step(recorded: &TraceStep, replayed: &Step, row: &[f32]) -> Option<Di
     compare(position, "token", was.token, is.token)
         .or_else(|| compare(position, "kept", was.kept, is.kept))
         .or_else(|| number("logprob", was.logprob, is.logprob))
+        .or_else(|| number("sampled_logprob", was.sampled_logprob, is.sampled_logprob))
         .or_else(|| number("entropy", was.entropy, is.entropy))
         .or_else(|| number("varentropy", was.varentropy, is.varentropy))
         .or_else(|| number("temperature", was.temperature, is.temperature))
@@ -188,6 +189,7 @@ mod tests {
         assert_eq!(tampered(|t| t.steps[3].step.token ^= 1), Some((3, "token")));
         assert_eq!(tampered(|t| t.steps[3].step.kept += 1), Some((3, "kept")));
         assert_eq!(tampered(|t| next(&mut t.steps[4].step.logprob)), Some((4, "logprob")));
+        assert_eq!(tampered(|t| t.steps[4].step.sampled_logprob -= 1.0), Some((4, "sampled_logprob")));
         assert_eq!(tampered(|t| next(&mut t.steps[4].step.entropy)), Some((4, "entropy")));
         assert_eq!(tampered(|t| next(&mut t.steps[4].step.varentropy)), Some((4, "varentropy")));
         assert_eq!(tampered(|t| next(&mut t.steps[4].step.temperature)), Some((4, "temperature")));

@@ -184,7 +184,8 @@ mod tests {
             gap in prop::option::of(0.0..1.0),
         ) {
             let [logprob, entropy, varentropy, temperature, kept_mass, kept_entropy] = numbers;
-            let step = Step { token, logprob, entropy, varentropy, temperature, kept, kept_mass, kept_entropy, gap };
+            let sampled_logprob = kept_entropy - logprob;
+            let step = Step { token, logprob, sampled_logprob, entropy, varentropy, temperature, kept, kept_mass, kept_entropy, gap };
             let top = vec![TopToken { token, logprob, piece: Piece::new(bytes.clone()) }];
             let line = TraceLine::Step(TraceStep { position: position as usize, step, piece: Piece::new(bytes), top });
             let json = serde_json::to_string(&line).unwrap();

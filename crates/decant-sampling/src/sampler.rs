@@ -66,6 +66,8 @@ pub struct Step {
     pub token: TokenId,
     /// ln p of the token in the model's own row: T = 1, before any stage.
     pub logprob: f64,
+    /// ln p of the token in the distribution drawn from: what all stages together left.
+    pub sampled_logprob: f64,
     /// Entropy of the model's own row (T = 1, before any stage).
     pub entropy: f64,
     /// Varentropy of the model's own row: the variance of -ln p under p, in nats².
@@ -144,6 +146,7 @@ impl Sampler {
         let step = Step {
             token,
             logprob: ranked.raw_logprob(token),
+            sampled_logprob: ranked.logprob(token),
             entropy: raw.entropy(),
             varentropy: raw.varentropy(),
             temperature: run.temperature,

@@ -175,7 +175,7 @@ mod tests {
             .replace('\n', "");
         let step = |(position, entropy): (usize, &f64)| {
             format!(
-                "\n{{\"step\":{{\"position\":{position},\"token\":{0},\"logprob\":{1},\"entropy\":{entropy:?},\"varentropy\":{2},\
+                "\n{{\"step\":{{\"position\":{position},\"token\":{0},\"logprob\":{1},\"sampled_logprob\":{1},\"entropy\":{entropy:?},\"varentropy\":{2},\
                  \"temperature\":{2},\"kept\":{0},\"kept_mass\":{1},\"kept_entropy\":{2},\"text\":\"<\",\"top\":[]}}}}",
                 if position % 2 == 0 { 0 } else { u32::MAX },
                 f64::MIN,

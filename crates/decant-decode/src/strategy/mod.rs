@@ -179,6 +179,7 @@ fn decided(row: &[f32], token: TokenId) -> Result<Step, DecodeError> {
     Ok(Step {
         token,
         logprob,
+        sampled_logprob: 0.0,
         entropy: stats.entropy(),
         varentropy: stats.varentropy(),
         temperature: 0.0,

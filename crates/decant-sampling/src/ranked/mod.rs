@@ -250,6 +250,12 @@ impl<'s> Ranked<'s> {
         self.raw().logprob(self.given[token as usize])
     }
 
+    /// ln p of a survivor among the survivors, at the temperature so far.
+    pub(crate) fn logprob(&mut self, token: TokenId) -> f64 {
+        let below = f64::from(self.row()[token as usize]) - f64::from(self.top_of_row());
+        self.beta * below - self.log_weight()
+    }
+
     /// ln Σe^(l - l\[top\]) of the survivors, at the temperature so far.
     pub(crate) fn log_weight(&mut self) -> f64 {
         self.sums().log_weight()
