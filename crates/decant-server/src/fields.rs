@@ -15,10 +15,17 @@ impl<T: DeserializeOwned> FromRequest<App> for Fields<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
-        check_type(request.headers())?;
-        let body = Bytes::from_request(request, app).await?;
-        read(&body, app.settings.lenient).map(Fields)
+        read(&body(request, app).await?, app.settings.lenient).map(Fields)
     }
+}
+
+/// The body of a request that says that it is JSON.
+///
+/// # Errors
+/// [`ApiError::MediaType`], or [`ApiError::Body`].
+pub async fn body(request: Request, app: &App) -> Result<Bytes, ApiError> {
+    check_type(request.headers())?;
+    Ok(Bytes::from_request(request, app).await?)
 }
 
 /// A page of another site may send a text unasked, but not JSON: so a body must say that it is JSON.

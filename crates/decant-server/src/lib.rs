@@ -1,11 +1,14 @@
 //! An OpenAI-compatible server over one scheduler that owns the model.
 
+mod api;
 pub mod app;
 mod connection;
 pub mod error;
 pub mod fields;
 mod guard;
+mod listener;
 pub mod metrics;
+mod respond;
 mod router;
 mod routes;
 pub mod scheduler;

@@ -1,7 +1,7 @@
 //! All routes, and what every request passes on its way to them.
 
 use crate::app::App;
-use crate::{guard, routes, watch};
+use crate::{guard, respond, routes, watch};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -16,7 +16,7 @@ const BODY_PAUSE: Duration = Duration::from_secs(30);
 pub fn router(app: App) -> Router {
     let router = Router::new()
         .merge(routes::router())
-        // .merge(crate::api::router())
+        .merge(respond::router())
         .fallback(guard::no_route)
         .method_not_allowed_fallback(guard::wrong_method)
         // From here on, the later a layer stands the further out it is.

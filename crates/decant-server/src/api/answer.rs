@@ -1,0 +1,225 @@
+//! What both forms' answers have in common.
+
+use super::Form;
+use crate::app::Serving;
+use crate::listener::{Piece, Reason, Said};
+use decant_decode::{Alternative, Outcome, TokenId};
+use decant_models::Model;
+use decant_models::tokenizer::Tokenizer;
+use decant_sampling::{Lexicon, Step};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// What logprobs are told as where they are too small for a number, or none: as OpenAI has it.
+const VERY_UNLIKELY: f64 = -9999.0;
+
+/// What stays the same over an answer.
+#[derive(Debug)]
+pub struct About {
+    /// `cmpl-..` or `chatcmpl-..`.
+    pub id: String,
+    /// Seconds since 1970.
+    pub created: u64,
+    /// What clients call the model.
+    pub name: String,
+    /// Spells tokens.
+    pub model: Arc<Model>,
+    /// The sampler's stages that act, as text.
+    pub sampler: String,
+    /// The strategy, as text.
+    pub decode: String,
+    /// The seed of each choice.
+    pub seeds: Vec<u64>,
+    /// Whether logprobs are told.
+    pub logprobs: bool,
+    /// Whether the outcome of the strategy is told.
+    pub outcome: bool,
+}
+
+impl About {
+    /// Which bits of which program answered: with an equal one, an equal request gives an equal answer.
+    fn fingerprint(&self) -> String {
+        format!("decant-{}-{}", env!("CARGO_PKG_VERSION"), self.model.info.hash)
+    }
+}
+
+/// How many tokens a request took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// Tokens of the prompts.
+    pub prompt_tokens: usize,
+    /// Tokens of the choices.
+    pub completion_tokens: usize,
+    /// Both.
+    pub total_tokens: usize,
+}
+
+impl Usage {
+    /// Nothing generated yet.
+    pub fn of_prompts(prompt_tokens: usize) -> Self {
+        Usage { prompt_tokens, completion_tokens: 0, total_tokens: prompt_tokens }
+    }
+
+    /// Counts the generated tokens of a piece.
+    pub fn count(&mut self, piece: &Piece) {
+        let generated = piece.said.iter().filter(|said| said.step.is_some()).count();
+        self.completion_tokens += generated;
+        self.total_tokens += generated;
+    }
+}
+
+/// A whole answer.
+#[derive(Serialize)]
+pub struct Answer<C> {
+    #[serde(flatten)]
+    head: Head,
+    choices: Vec<C>,
+    usage: Usage,
+}
+
+/// An answer's part of a stream. Where the usage is asked for, every chunk has the field, the last one its value.
+#[derive(Serialize)]
+pub struct Chunk<C> {
+    #[serde(flatten)]
+    head: Head,
+    choices: Vec<C>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Option<Usage>>,
+}
+
+#[derive(Serialize)]
+struct Head {
+    id: String,
+    object: &'static str,
+    created: u64,
+    model: String,
+    system_fingerprint: String,
+}
+
+impl Head {
+    fn new(about: &About, object: &'static str) -> Self {
+        Head {
+            id: about.id.clone(),
+            object,
+            created: about.created,
+            model: about.name.clone(),
+            system_fingerprint: about.fingerprint(),
+        }
+    }
+}
+
+impl<C> Answer<C> {
+    /// Tells whole choices.
+    pub fn of<F: Form<Choice = C>>(choices: Vec<Piece>, usage: Usage, about: &About) -> Self {
+        let choices = choices.into_iter().map(|piece| F::choice(piece, about, false)).collect();
+        Answer { head: Head::new(about, F::OBJECTS[0]), choices, usage }
+    }
+}
+
+impl<C> Chunk<C> {
+    /// Tells a piece.
+    pub fn of<F: Form<Choice = C>>(piece: Piece, with_usage: bool, about: &About) -> Self {
+        let choices = vec![F::choice(piece, about, true)];
+        Chunk { head: Head::new(about, F::OBJECTS[1]), choices, usage: with_usage.then_some(None) }
+    }
+
+    /// Tells the usage.
+    pub fn of_usage<F: Form<Choice = C>>(usage: Usage, about: &About) -> Self {
+        Chunk { head: Head::new(about, F::OBJECTS[1]), choices: Vec::new(), usage: Some(Some(usage)) }
+    }
+}
+
+/// What Decant tells of a choice beyond OpenAI's fields.
+#[derive(Serialize)]
+pub(super) struct Decant {
+    /// What holds for the whole choice, with its first piece.
+    #[serde(flatten)]
+    rule: Option<Rule>,
+    /// What the sampler saw at each token.
+    steps: Vec<Step>,
+    /// Why the choice ended, where OpenAI's word would say less.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finish: Option<Reason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome>,
+}
+
+#[derive(Serialize)]
+struct Rule {
+    sampler: String,
+    decode: String,
+    seed: u64,
+}
+
+impl Decant {
+    /// Of a piece.
+    pub fn of(piece: &Piece, about: &About) -> Self {
+        let rule = piece.begins.then(|| Rule {
+            sampler: about.sampler.clone(),
+            decode: about.decode.clone(),
+            seed: about.seeds.get(piece.index).copied().unwrap_or_default(),
+        });
+        let end = piece.end.as_ref().and_then(|end| end.as_ref().ok());
+        Decant {
+            rule,
+            steps: piece.said.iter().filter_map(|said| said.step).collect(),
+            finish: end.map(|end| end.reason),
+            outcome: end.and_then(|end| end.outcome.clone()).filter(|_| about.outcome),
+        }
+    }
+}
+
+/// OpenAI's word for why a piece was the last one.
+pub(super) fn finish_reason(piece: &Piece) -> Option<&'static str> {
+    let end = piece.end.as_ref()?.as_ref().ok()?;
+    Some(match end.reason {
+        Reason::Eos | Reason::Stop => "stop",
+        Reason::Length | Reason::Deadline => "length",
+    })
+}
+
+/// A logprob as JSON can tell it.
+pub(super) fn told(logprob: f64) -> f64 {
+    logprob.max(VERY_UNLIKELY)
+}
+
+/// A token as a text of its own: bytes that are not UTF-8 by themselves as OpenAI spells them, control tokens by their names.
+pub(super) fn spell(token: TokenId, tokenizer: &Tokenizer) -> String {
+    let bytes = Lexicon::bytes(tokenizer, token);
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().fold("bytes:".to_owned(), |text, byte| text + &format!("\\x{byte:02x}")),
+    }
+}
+
+/// The alternatives to a token, in falling probability, and then the token itself if it is not among them.
+pub(super) fn with_itself(said: &Said) -> impl Iterator<Item = Alternative> {
+    let itself = said.logprob.map(|logprob| Alternative { token: said.token, logprob });
+    let missing = itself.filter(|itself| !said.alternatives.iter().any(|other| other.token == itself.token));
+    said.alternatives.iter().copied().chain(missing)
+}
+
+/// The seconds since 1970, and an id that no other answer has.
+pub(super) fn stamp(prefix: &str) -> (u64, String) {
+    use std::hash::{BuildHasher, RandomState};
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    (since.as_secs(), format!("{prefix}-{:016x}", RandomState::new().hash_one(since.as_nanos())))
+}
+
+impl About {
+    /// Of an answer that begins now.
+    pub fn new<F: Form>(request: &super::Request, seeds: Vec<u64>, serving: &Serving) -> Self {
+        let (created, id) = stamp(F::ID);
+        About {
+            id,
+            created,
+            name: serving.name.clone(),
+            model: serving.model.clone(),
+            sampler: request.generation.sampler.effective().to_string(),
+            decode: request.generation.decode.to_string(),
+            seeds,
+            logprobs: request.alternatives.is_some(),
+            outcome: !request.generation.decode.is_sample(),
+        }
+    }
+}

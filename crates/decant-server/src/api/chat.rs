@@ -1,0 +1,185 @@
+//! `/v1/chat/completions`: a conversation goes on, as the model's template frames it.
+
+use super::answer::{Decant, finish_reason, spell, told};
+use super::generation::{MOST_ALTERNATIVES, encode, refuse_tools};
+use super::{About, Form, Generation, Object, Prompt, Request};
+use crate::app::Serving;
+use crate::error::ApiError;
+use crate::listener::{Piece, Said};
+use decant_decode::TokenId;
+use decant_models::template::{ChatTemplate, Message, Moment, TemplateError};
+use decant_models::tokenizer::Tokenizer;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// OpenAI's chat completions.
+pub struct Chat;
+
+impl Form for Chat {
+    const OBJECTS: [&'static str; 2] = ["chat.completion", "chat.completion.chunk"];
+    const ID: &'static str = "chatcmpl";
+    type Choice = Choice;
+
+    fn read(mut object: Object<'_>, serving: &Serving, lenient: bool) -> Result<Request, ApiError> {
+        refuse_tools(&mut object)?;
+        let expected = "a list of messages, each with a role and a content of text";
+        let given: Option<Vec<MessageBody>> = object.take("messages", expected)?;
+        let given = given.ok_or_else(|| ApiError::field("messages", format!("messages must be given: {expected}")))?;
+        let messages = given.into_iter().enumerate().map(|(place, given)| given.read(place, lenient));
+        let messages: Vec<Message> = messages.collect::<Result<_, _>>()?;
+        let add_generation_prompt = object.take("add_generation_prompt", "true or false")?.unwrap_or(true);
+        let text = render(&messages, add_generation_prompt, serving)?;
+        // A rendered template brings its own BOS.
+        let ids = encode(&text, false, serving, "messages")?;
+        let alternatives = alternatives(&mut object)?;
+        let generation = Generation::read(object, None, lenient)?;
+        Ok(Request { prompts: vec![Prompt { text, ids }], generation, echo: false, alternatives })
+    }
+
+    fn choice(piece: Piece, about: &About, streamed: bool) -> Choice {
+        let logprobs = about.logprobs.then(|| Logprobs {
+            content: piece.said.iter().filter_map(|said| Logprob::of(said, &about.model.tokenizer)).collect(),
+            refusal: None,
+        });
+        let (index, finish_reason, decant) = (piece.index, finish_reason(&piece), Decant::of(&piece, about));
+        let said = Content { role: piece.begins.then_some("assistant"), content: piece.text };
+        let (message, delta) = if streamed { (None, Some(said)) } else { (Some(said), None) };
+        Choice { index, message, delta, logprobs, finish_reason, decant }
+    }
+}
+
+/// `logprobs` says whether, `top_logprobs` how many alternatives.
+fn alternatives(object: &mut Object<'_>) -> Result<Option<usize>, ApiError> {
+    let wanted = object.take("logprobs", "true or false")?.unwrap_or(false);
+    let expected = "an integer in 0..=20";
+    let top = object.take_any(&["top_logprobs", "n_probs"], expected, |n| (n <= MOST_ALTERNATIVES).then_some(n))?;
+    match (wanted, top) {
+        (false, Some(1..)) => {
+            Err(ApiError::field("top_logprobs", "top_logprobs are told with logprobs: set logprobs to true"))
+        }
+        (false, _) => Ok(None),
+        (true, top) => Ok(Some(top.unwrap_or(0))),
+    }
+}
+
+/// A message as it is sent.
+#[derive(Deserialize)]
+struct MessageBody {
+    role: String,
+    content: Option<ContentBody>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ContentBody {
+    Text(String),
+    Parts(Vec<Part>),
+}
+
+#[derive(Deserialize)]
+struct Part {
+    #[serde(rename = "type")]
+    kind: String,
+    text: Option<String>,
+}
+
+impl MessageBody {
+    /// The message. Its `name` has no place in a template's `Message` and changes nothing.
+    fn read(self, place: usize, lenient: bool) -> Result<Message, ApiError> {
+        let fault = |field: &str, message: &str| ApiError::field(format!("messages[{place}].{field}"), message);
+        let strange = self.rest.into_iter().find(|(name, value)| name != "name" && !value.is_null());
+        if let (Some((name, _)), false) = (strange, lenient) {
+            return Err(fault(&name, &format!("a message's {name} is not supported by this server")));
+        }
+        let content = match self.content {
+            Some(ContentBody::Text(text)) => text,
+            Some(ContentBody::Parts(parts)) => {
+                let texts = parts.into_iter().map(|Part { kind, text }| text.filter(|_| kind == "text"));
+                let texts: Option<Vec<String>> = texts.collect();
+                texts.ok_or_else(|| fault("content", "content must be text, or parts of type text"))?.join("\n")
+            }
+            None => return Err(fault("content", "a message must have a content")),
+        };
+        Ok(Message::new(self.role, content))
+    }
+}
+
+/// The conversation in the model's template.
+fn render(messages: &[Message], add_generation_prompt: bool, serving: &Serving) -> Result<String, ApiError> {
+    let Some(template) = &serving.model.template else {
+        let message =
+            format!("the model {} has no chat template; ask /v1/completions to go on with a text", serving.name);
+        return Err(ApiError::field("messages", message));
+    };
+    rendered(template, messages, add_generation_prompt).map_err(|error| ApiError::field("messages", error))
+}
+
+/// A template that asks for today's date is first told none, which careful ones provide for: so that the text does not
+/// depend on the day. One that insists gets the date.
+fn rendered(template: &ChatTemplate, messages: &[Message], generation: bool) -> Result<String, TemplateError> {
+    template.render(messages, generation, None).or_else(|error| match error {
+        TemplateError::Invalid { .. } => {
+            let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            let now = Moment::from_unix(seconds.try_into().unwrap_or(i64::MAX));
+            template.render(messages, generation, Some(now))
+        }
+        error => Err(error),
+    })
+}
+
+/// One of the ways a conversation went on.
+#[derive(Serialize)]
+pub struct Choice {
+    index: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Content>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delta: Option<Content>,
+    logprobs: Option<Logprobs>,
+    finish_reason: Option<&'static str>,
+    decant: Decant,
+}
+
+#[derive(Serialize)]
+struct Content {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    content: String,
+}
+
+/// The model's own logprobs: T = 1, before any stage of the sampler.
+#[derive(Serialize)]
+struct Logprobs {
+    content: Vec<Logprob>,
+    refusal: Option<()>,
+}
+
+#[derive(Serialize)]
+struct Logprob {
+    #[serde(flatten)]
+    token: Token,
+    top_logprobs: Vec<Token>,
+}
+
+#[derive(Serialize)]
+struct Token {
+    token: String,
+    logprob: f64,
+    bytes: Vec<u8>,
+}
+
+impl Logprob {
+    fn of(said: &Said, tokenizer: &Tokenizer) -> Option<Self> {
+        let top = said.alternatives.iter().map(|other| Token::of(other.token, other.logprob, tokenizer));
+        Some(Logprob { token: Token::of(said.token, said.logprob?, tokenizer), top_logprobs: top.collect() })
+    }
+}
+
+impl Token {
+    fn of(token: TokenId, logprob: f64, tokenizer: &Tokenizer) -> Self {
+        Token { token: spell(token, tokenizer), logprob: told(logprob), bytes: tokenizer.bytes(token).to_vec() }
+    }
+}

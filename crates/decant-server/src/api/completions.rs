@@ -1,0 +1,144 @@
+//! `/v1/completions`: a text goes on.
+
+use super::answer::{Decant, finish_reason, spell, told, with_itself};
+use super::generation::{MOST_ALTERNATIVES, encode, refuse_tools};
+use super::{About, Form, Generation, Object, Prompt, Request};
+use crate::app::Serving;
+use crate::error::ApiError;
+use crate::listener::{Piece, Said};
+use decant_decode::{LanguageModel, TokenId};
+use decant_models::tokenizer::Tokenizer;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::json;
+
+/// How many tokens a text has where nothing is said: OpenAI's number.
+const MAX_TOKENS: usize = 16;
+
+/// OpenAI's completions.
+pub struct Completions;
+
+/// A text or tokens, or several of one kind.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Prompts {
+    Text(String),
+    Texts(Vec<String>),
+    Ids(Vec<TokenId>),
+    Batch(Vec<Vec<TokenId>>),
+}
+
+const PROMPTS: &str = "a text, token ids, or a list of either, with at least one";
+
+impl Form for Completions {
+    const OBJECTS: [&'static str; 2] = ["text_completion"; 2];
+    const ID: &'static str = "cmpl";
+    type Choice = Choice;
+
+    fn read(mut object: Object<'_>, serving: &Serving, lenient: bool) -> Result<Request, ApiError> {
+        object.refuse("suffix", &[json!("")])?;
+        refuse_tools(&mut object)?;
+        let add_special = object.take("add_special_tokens", "true or false")?.unwrap_or(true);
+        let given: Option<Prompts> = object.take("prompt", PROMPTS)?;
+        let given = given.ok_or_else(|| ApiError::field("prompt", format!("prompt must be given: {PROMPTS}")))?;
+        let prompts = prompts(given, add_special, serving)?;
+        let expected = "an integer in 0..=20: how many alternatives are told";
+        let alternatives =
+            object.take_any(&["logprobs", "n_probs"], expected, |n| (n <= MOST_ALTERNATIVES).then_some(n))?;
+        let echo = object.take("echo", "true or false")?.unwrap_or(false);
+        let generation = Generation::read(object, Some(MAX_TOKENS), lenient)?;
+        Ok(Request { prompts, generation, echo, alternatives })
+    }
+
+    fn choice(piece: Piece, about: &About, _streamed: bool) -> Choice {
+        Choice {
+            index: piece.index,
+            logprobs: about.logprobs.then(|| Logprobs::of(&piece.said, &about.model.tokenizer)),
+            finish_reason: finish_reason(&piece),
+            decant: Decant::of(&piece, about),
+            text: piece.text,
+        }
+    }
+}
+
+fn prompts(given: Prompts, add_special: bool, serving: &Serving) -> Result<Vec<Prompt>, ApiError> {
+    let of_text = |text: String| {
+        let ids = encode(&text, add_special, serving, "prompt")?;
+        Ok(Prompt { text, ids })
+    };
+    let prompts: Vec<Prompt> = match given {
+        Prompts::Text(text) => vec![of_text(text)?],
+        Prompts::Texts(texts) => texts.into_iter().map(of_text).collect::<Result<_, ApiError>>()?,
+        Prompts::Ids(ids) => vec![of_ids(ids, serving)?],
+        Prompts::Batch(batch) => batch.into_iter().map(|ids| of_ids(ids, serving)).collect::<Result<_, _>>()?,
+    };
+    match prompts.is_empty() {
+        true => Err(ApiError::field("prompt", format!("prompt must be {PROMPTS}; given an empty list"))),
+        false => Ok(prompts),
+    }
+}
+
+/// Tokens as they are: nothing is put before them.
+fn of_ids(ids: Vec<TokenId>, serving: &Serving) -> Result<Prompt, ApiError> {
+    let vocab = serving.model.engine.vocab();
+    match ids.iter().find(|&&id| id as usize >= vocab) {
+        Some(id) => Err(ApiError::field("prompt", format!("prompt: token {id} is not in the vocabulary of {vocab}"))),
+        None => Ok(Prompt { text: serving.model.tokenizer.decode(&ids), ids }),
+    }
+}
+
+/// One of the texts that a prompt went on with.
+#[derive(Serialize)]
+pub struct Choice {
+    index: usize,
+    text: String,
+    logprobs: Option<Logprobs>,
+    finish_reason: Option<&'static str>,
+    decant: Decant,
+}
+
+/// The model's own logprobs: T = 1, before any stage of the sampler.
+#[derive(Serialize)]
+struct Logprobs {
+    tokens: Vec<String>,
+    token_logprobs: Vec<Option<f64>>,
+    top_logprobs: Vec<Option<TopLogprobs>>,
+    /// In characters, as Python counts them.
+    text_offset: Vec<usize>,
+}
+
+impl Logprobs {
+    fn of(said: &[Said], tokenizer: &Tokenizer) -> Self {
+        let top = |said: &Said| said.logprob.is_some().then(|| TopLogprobs::of(said, tokenizer));
+        Logprobs {
+            tokens: said.iter().map(|said| spell(said.token, tokenizer)).collect(),
+            token_logprobs: said.iter().map(|said| said.logprob.map(told)).collect(),
+            top_logprobs: said.iter().map(top).collect(),
+            text_offset: said.iter().map(|said| said.offset).collect(),
+        }
+    }
+}
+
+/// Logprobs by the token's text, in falling probability. Of tokens that read the same the most probable one stands for all.
+struct TopLogprobs(Vec<(String, f64)>);
+
+impl TopLogprobs {
+    fn of(said: &Said, tokenizer: &Tokenizer) -> Self {
+        let mut top: Vec<(String, f64)> = Vec::new();
+        for other in with_itself(said) {
+            let text = spell(other.token, tokenizer);
+            if !top.iter().any(|(known, _)| *known == text) {
+                top.push((text, told(other.logprob)));
+            }
+        }
+        TopLogprobs(top)
+    }
+}
+
+impl Serialize for TopLogprobs {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        self.0.iter().try_for_each(|(token, logprob)| map.serialize_entry(token, logprob))?;
+        map.end()
+    }
+}

@@ -1,0 +1,212 @@
+//! The fields of a request's body, each read as what it should be.
+
+use crate::error::ApiError;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+/// The fields of a JSON object that nobody has taken yet. A field that is null counts as absent, as OpenAI has it.
+#[derive(Debug)]
+pub struct Object<'b>(Vec<(Cow<'b, str>, &'b RawValue)>);
+
+impl<'b> Object<'b> {
+    /// The fields of a body.
+    ///
+    /// # Errors
+    /// [`ApiError::Json`] if it is no object; [`ApiError::Field`] if one is given twice.
+    pub fn parse(body: &'b [u8]) -> Result<Self, ApiError> {
+        let fields: Object<'_> =
+            serde_json::from_slice(body).map_err(|error| ApiError::Json { reason: error.to_string() })?;
+        let mut names: Vec<&str> = fields.names().collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(ApiError::field(pair[0], format_args!("{} is given twice", pair[0]))),
+            None => Ok(Object(fields.0.into_iter().filter(|(_, value)| value.get() != "null").collect())),
+        }
+    }
+
+    /// The names of the fields that are left.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| &**name)
+    }
+
+    /// Takes a field, if it is there. `expected` says what it may be.
+    ///
+    /// # Errors
+    /// [`ApiError::Field`] if it is something else.
+    pub fn take<T: Deserialize<'b>>(&mut self, name: &str, expected: &str) -> Result<Option<T>, ApiError> {
+        let Some(place) = self.names().position(|known| known == name) else { return Ok(None) };
+        let (_, value) = self.0.remove(place);
+        serde_json::from_str(value.get()).map(Some).map_err(|_| wrong(name, expected, value.get()))
+    }
+
+    /// Takes a field whose value is the text of something that reads itself, or lies in a range: what `read` makes of it.
+    ///
+    /// # Errors
+    /// [`ApiError::Field`] if it is of another type, or `read` makes nothing of it.
+    pub fn take_as<T: Deserialize<'b>, U>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        read: impl FnOnce(T) -> Option<U>,
+    ) -> Result<Option<U>, ApiError> {
+        let given = self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.get());
+        let Some(value) = self.take(name, expected)? else { return Ok(None) };
+        read(value).map(Some).ok_or_else(|| wrong(name, expected, given.unwrap_or_default()))
+    }
+
+    /// Takes a field that goes by several names. Front-ends send all of them at once: then they must agree.
+    ///
+    /// # Errors
+    /// As [`take_as`](Self::take_as), and where two names disagree.
+    pub fn take_any<T: Deserialize<'b>, U: PartialEq>(
+        &mut self,
+        names: &[&'static str],
+        expected: &str,
+        read: impl Fn(T) -> Option<U>,
+    ) -> Result<Option<U>, ApiError> {
+        let mut taken: Option<(&str, U)> = None;
+        for &name in names {
+            let Some(value) = self.take_as(name, expected, &read)? else { continue };
+            match &taken {
+                Some((first, other)) if *other != value => {
+                    return Err(ApiError::field(name, format_args!("{name} and {first} mean the same, but differ")));
+                }
+                _ => taken = Some((name, value)),
+            }
+        }
+        Ok(taken.map(|(_, value)| value))
+    }
+
+    /// Refuses a field that asks for what is not built; values that ask for nothing are taken and forgotten.
+    ///
+    /// # Errors
+    /// [`ApiError::Field`] where it asks for something.
+    pub fn refuse(&mut self, name: &str, nothing: &[serde_json::Value]) -> Result<(), ApiError> {
+        match self.take::<serde_json::Value>(name, "JSON")? {
+            Some(value) if !nothing.contains(&value) => {
+                Err(ApiError::field(name, format_args!("{name} is not supported by this server")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets the fields whose names do not pass.
+    pub fn retain(&mut self, passes: impl Fn(&str) -> bool) {
+        self.0.retain(|(name, _)| passes(name));
+    }
+
+    /// The fields that are left.
+    ///
+    /// # Errors
+    /// [`ApiError::Field`] for one whose value is not a `T`.
+    pub fn rest<T: Deserialize<'b>>(self, expected: &str) -> Result<Vec<(String, T)>, ApiError> {
+        let read = |(name, value): (Cow<'b, str>, &'b RawValue)| match serde_json::from_str(value.get()) {
+            Ok(value) => Ok((name.into_owned(), value)),
+            Err(_) => Err(wrong(&name, expected, value.get())),
+        };
+        self.0.into_iter().map(read).collect()
+    }
+}
+
+/// Names the field, what is allowed, and the beginning of what was given.
+fn wrong(name: &str, expected: &str, given: &str) -> ApiError {
+    const LONGEST: usize = 60;
+    let mut shown: String = given.chars().take(LONGEST).collect();
+    if shown.len() < given.len() {
+        shown.push('…');
+    }
+    ApiError::field(name, format_args!("{name} must be {expected}; given {shown}"))
+}
+
+impl<'b> Deserialize<'b> for Object<'b> {
+    fn deserialize<D: Deserializer<'b>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'b> Visitor<'b> for ObjectVisitor {
+    type Value = Object<'b>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'b>>(self, mut map: A) -> Result<Object<'b>, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(field) = map.next_entry::<Name<'b>, _>()? {
+            fields.push((field.0.0, field.1));
+        }
+        Ok(Object(fields))
+    }
+}
+
+/// A key, borrowed where nothing in it is escaped.
+#[derive(serde::Deserialize)]
+struct Name<'b>(#[serde(borrow)] Cow<'b, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn message(error: ApiError) -> (String, String) {
+        match error {
+            ApiError::Field { param, message } => (param, message),
+            other => (String::new(), other.to_string()),
+        }
+    }
+
+    #[test]
+    fn fields_are_taken_once_and_null_is_nothing() {
+        let mut fields = Object::parse(br#"{"n": 2, "stop": null, "a\u0062": true}"#).unwrap();
+        assert_eq!(fields.take::<u32>("n", "a number").unwrap(), Some(2));
+        assert_eq!(fields.take::<u32>("n", "a number").unwrap(), None);
+        assert_eq!(fields.take::<u32>("stop", "a number").unwrap(), None);
+        assert_eq!(fields.rest::<bool>("true or false").unwrap(), [("ab".to_owned(), true)]);
+    }
+
+    #[test]
+    fn bodies_that_are_none() {
+        let deep = "[".repeat(100_000);
+        for body in ["", "{", "[]", "3", "{\"a\":}", "{\"a\":1} x", "\u{feff}{}", &format!("{{\"a\":{deep}")] {
+            assert!(matches!(Object::parse(body.as_bytes()), Err(ApiError::Json { .. })), "{body:.20}");
+        }
+        assert!(matches!(Object::parse(b"{\"a\": \"\xff\"}"), Err(ApiError::Json { .. })));
+        let (param, message) = message(Object::parse(br#"{"n":1,"m":1,"n":1}"#).unwrap_err());
+        assert_eq!((param.as_str(), message.as_str()), ("n", "n is given twice"));
+    }
+
+    #[test]
+    fn a_fault_names_the_field_and_what_is_allowed() {
+        let body = format!(r#"{{"n": "{}"}}"#, "é".repeat(200));
+        let mut fields = Object::parse(body.as_bytes()).unwrap();
+        let (param, message) = message(fields.take::<u32>("n", "an integer").unwrap_err());
+        assert_eq!((param.as_str(), message), ("n", format!("n must be an integer; given \"{}…", "é".repeat(59))));
+    }
+
+    #[test]
+    fn names_for_one_thing_must_agree() {
+        let take = |body: &str| {
+            let mut fields = Object::parse(body.as_bytes()).unwrap();
+            fields.take_any(&["max_tokens", "n_predict"], "an integer", Some::<u32>).map_err(message)
+        };
+        assert_eq!(take("{}"), Ok(None));
+        assert_eq!(take(r#"{"n_predict": 3}"#), Ok(Some(3)));
+        assert_eq!(take(r#"{"n_predict": 3, "max_tokens": 3}"#), Ok(Some(3)));
+        let differ = "n_predict and max_tokens mean the same, but differ".to_owned();
+        assert_eq!(take(r#"{"n_predict": 3, "max_tokens": 4}"#), Err(("n_predict".to_owned(), differ)));
+    }
+
+    #[test]
+    fn what_is_not_built_is_refused_where_it_asks_for_something() {
+        let refuse = |body: &str| Object::parse(body.as_bytes()).unwrap().refuse("suffix", &[json!("")]);
+        for body in ["{}", r#"{"suffix": null}"#, r#"{"suffix": ""}"#] {
+            assert_eq!(refuse(body), Ok(()));
+        }
+        assert!(refuse(r#"{"suffix": "."}"#).is_err());
+    }
+}
