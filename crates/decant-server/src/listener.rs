@@ -123,31 +123,62 @@ pub struct Telling {
     pub first_index: usize,
 }
 
+impl Telling {
+    /// Whether the rows of the prompt are asked for.
+    pub fn tells_prompt(&self) -> bool {
+        self.echo && self.alternatives.is_some()
+    }
+}
+
 /// A job's listener.
 pub struct Teller {
     telling: Telling,
     outbox: Outbox,
     /// The prompt's tokens, as far as their rows have come.
     prompt: Vec<Said>,
+    prompt_length: Length,
     texts: Vec<Text>,
 }
 
 /// A choice's text in the making.
 #[derive(Clone, Default)]
 struct Text {
+    /// Whether a piece of it was told, and a token.
     begun: bool,
+    spoken: bool,
     /// Up to a stop string.
     text: TextStream,
-    /// All of it, and how many characters that are.
-    spelled: Utf8Stream,
+    /// Of all of it.
+    length: Length,
+}
+
+/// How many characters a text has that comes in bytes.
+#[derive(Clone, Default)]
+struct Length {
+    utf8: Utf8Stream,
     chars: usize,
+}
+
+impl Length {
+    /// Goes on with a token's bytes; says how many characters stand before it.
+    fn push(&mut self, bytes: &[u8]) -> usize {
+        let before = self.chars;
+        self.chars += self.utf8.push(bytes).chars().count();
+        before
+    }
 }
 
 impl Teller {
     /// Tells of so many choices.
     pub fn new(telling: Telling, choices: u32, outbox: Outbox) -> Self {
         let text = Text { text: TextStream::new(&telling.stop), ..Text::default() };
-        Teller { prompt: first_of(&telling), texts: vec![text; choices as usize], telling, outbox }
+        let (prompt, prompt_length) = (Vec::new(), Length::default());
+        let mut teller = Teller { prompt, prompt_length, texts: vec![text; choices as usize], telling, outbox };
+        // Nothing foretold the first token, so it comes without a row.
+        if let Some(&first) = teller.telling.prompt.ids.first().filter(|_| teller.telling.tells_prompt()) {
+            teller.prompt_token(first, None);
+        }
+        teller
     }
 
     /// The bytes of a generated token; at the very start of a text they may differ.
@@ -158,28 +189,40 @@ impl Teller {
         }
     }
 
-    /// A token in its place before a row's: its logprob and the alternatives, of one computation, so that the most probable
+    /// A token that stands against a row. Its logprob and the alternatives are of one computation, so that the most probable
     /// token is known by equality.
-    fn judged(&self, token: TokenId, offset: usize, row: &[f32], step: Option<Step>) -> Said {
+    fn judged(&self, token: TokenId, offset: usize, row: Option<&[f32]>, step: Option<Step>) -> Said {
         let mut said = Said { token, offset, logprob: None, alternatives: Vec::new(), step };
-        if let (Some(n), Ok(logits)) = (self.telling.alternatives, Logits::new(row)) {
-            said.logprob = row.get(token as usize).map(|&logit| EntropyStats::of(&logits).logprob(logit));
+        let logits = row.and_then(|row| Logits::new(row).ok());
+        if let (Some(n), Some(logits)) = (self.telling.alternatives, logits) {
+            let logit = logits.row().get(token as usize);
+            said.logprob = logit.map(|&logit| EntropyStats::of(&logits).logprob(logit));
             said.alternatives = alternatives(logits, n);
         }
         said
     }
 
-    /// Tells the prompt again, before anything else of a choice, if it is to be echoed.
-    fn begin(&mut self, choice: u32) -> Option<bool> {
-        let text = self.texts.get_mut(choice as usize)?;
+    /// Takes the prompt's next token, and the row that it stands against if it has one.
+    fn prompt_token(&mut self, token: TokenId, row: Option<&[f32]>) {
+        let tokenizer = &self.telling.model.tokenizer;
+        let bytes = match self.prompt_length.chars {
+            0 => tokenizer.first_bytes(token),
+            _ => tokenizer.bytes(token),
+        };
+        let offset = self.prompt_length.push(bytes);
+        self.prompt.push(self.judged(token, offset, row, None));
+    }
+
+    /// Says whether the next piece is a choice's first. If the prompt is to be echoed that one is told here.
+    fn begin(&mut self, choice: u32) -> bool {
+        let text = &mut self.texts[choice as usize];
         let begins = !std::mem::replace(&mut text.begun, true);
-        if begins && self.telling.echo {
-            text.chars = self.telling.prompt.text.chars().count();
-            let (text, said) = (self.telling.prompt.text.clone(), self.prompt.clone());
-            self.tell(choice, true, text, said, None);
-            return Some(false);
+        if !(begins && self.telling.echo) {
+            return begins;
         }
-        Some(begins)
+        text.length.chars = self.telling.prompt.text.chars().count();
+        self.tell(choice, true, self.telling.prompt.text.clone(), self.prompt.clone(), None);
+        false
     }
 
     fn tell(&self, choice: u32, begins: bool, text: String, said: Vec<Said>, end: Option<Result<End, ApiError>>) {
@@ -190,33 +233,25 @@ impl Teller {
     }
 }
 
-/// The first token of a prompt whose logprobs are asked for.
-fn first_of(telling: &Telling) -> Vec<Said> {
-    let asked = telling.echo && telling.alternatives.is_some();
-    let first = telling.prompt.ids.first().filter(|_| asked);
-    let said = |&token| Said { token, offset: 0, logprob: None, alternatives: Vec::new(), step: None };
-    first.map(said).into_iter().collect()
-}
-
 impl Listener for Teller {
     fn prompt_row(&mut self, position: usize, row: &[f32]) {
         let ids = &self.telling.prompt.ids;
         // The last one foretells the text's first token, which is told with it.
-        let (Some(&token), true) = (ids.get(position + 1), self.prompt.len() == position + 1) else { return };
-        let said = self.judged(token, 0, row, None);
-        self.prompt.push(said);
+        if let (Some(&token), true) = (ids.get(position + 1), self.prompt.len() == position + 1) {
+            self.prompt_token(token, Some(row));
+        }
     }
 
     fn token(&mut self, choice: u32, step: &Step, row: &[f32]) -> ControlFlow<()> {
-        let Some(begins) = self.begin(choice) else { return ControlFlow::Break(()) };
-        let position = choice as usize;
-        let offset = self.texts[position].chars;
-        let said = self.judged(step.token, offset, row, Some(*step));
-        let bytes = self.bytes(step.token, begins).to_vec();
-        let text = &mut self.texts[position];
-        text.chars += text.spelled.push(&bytes).chars().count();
+        let begins = self.begin(choice);
+        let first = !self.texts[choice as usize].spoken;
+        let bytes = self.bytes(step.token, first).to_vec();
+        let text = &mut self.texts[choice as usize];
+        text.spoken = true;
+        let offset = text.length.push(&bytes);
         let certain = text.text.push(&bytes);
         let stopped = text.text.stopped();
+        let said = self.judged(step.token, offset, Some(row), Some(*step));
         self.tell(choice, begins, certain, vec![said], None);
         if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
@@ -242,7 +277,7 @@ impl Listener for Teller {
     }
 
     fn end(&mut self, choice: u32, ended: Ended) {
-        let Some(begins) = self.begin(choice) else { return };
+        let begins = self.begin(choice);
         let rest = self.texts[choice as usize].text.finish();
         let end = match ended {
             Ended::Done(outcome) => {

@@ -181,7 +181,7 @@ fn jobs(request: Request, firsts: &[u64], model: &Arc<Model>, outbox: &Outbox) -
             limits: limits.clone(),
             seed: Seed(seed),
             choices: generation.choices,
-            prompt_rows: echo && alternatives.is_some(),
+            prompt_rows: telling.tells_prompt(),
             deadline,
             listener: Box::new(Teller::new(telling, generation.choices, outbox.clone())),
         }
