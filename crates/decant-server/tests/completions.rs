@@ -307,8 +307,10 @@ async fn a_deadline_ends_a_text_that_stands() {
 async fn faults_name_the_field() {
     for (fields, param, says) in [
         (json!({"prompt": null}), "prompt", "must be given"),
-        (json!({"prompt": []}), "prompt", "with at least one"),
-        (json!({"prompt": ["a", 1]}), "prompt", "a list of either"),
+        (json!({"prompt": []}), "prompt", "given a list of 0"),
+        (json!({"prompt": vec!["a"; 1025]}), "prompt", "1 to 1024"),
+        (json!({"prompt": vec!["a"; 9], "n": 128}), "n", "at most 1024"),
+        (json!({"prompt": ["a", 1]}), "prompt", "1024 of either"),
         (json!({"prompt": [1, 999_999]}), "prompt", "token 999999 is not in the vocabulary"),
         (json!({"prompt": [[]]}), "", "no tokens"),
         (json!({"n": 0}), "n", "in 1..=128"),

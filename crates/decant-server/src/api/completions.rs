@@ -1,7 +1,7 @@
 //! `/v1/completions`: a text goes on.
 
 use super::answer::{Decant, finish_reason, spell, told, with_itself};
-use super::generation::{MOST_ALTERNATIVES, encode, refuse_tools};
+use super::generation::{MOST_ALTERNATIVES, MOST_PROMPTS, encode, refuse_tools};
 use super::{About, Form, Generation, Object, Prompt, Request};
 use crate::app::Serving;
 use crate::error::ApiError;
@@ -28,7 +28,7 @@ enum Prompts {
     Batch(Vec<Vec<TokenId>>),
 }
 
-const PROMPTS: &str = "a text, token ids, or a list of either, with at least one";
+const PROMPTS: &str = "a text, token ids, or a list of 1 to 1024 of either";
 
 impl Form for Completions {
     const OBJECTS: [&'static str; 2] = ["text_completion"; 2];
@@ -47,6 +47,10 @@ impl Form for Completions {
             object.take_any(&["logprobs", "n_probs"], expected, |n| (n <= MOST_ALTERNATIVES).then_some(n))?;
         let echo = object.take("echo", "true or false")?.unwrap_or(false);
         let generation = Generation::read(object, Some(MAX_TOKENS), lenient)?;
+        if prompts.len() * generation.choices as usize > MOST_PROMPTS {
+            let message = format!("n times the number of prompts must be at most {MOST_PROMPTS}");
+            return Err(ApiError::field("n", message));
+        }
         Ok(Request { prompts, generation, echo, alternatives })
     }
 
@@ -66,15 +70,19 @@ fn prompts(given: Prompts, add_special: bool, serving: &Serving) -> Result<Vec<P
         let ids = encode(&text, add_special, serving, "prompt")?;
         Ok(Prompt { text, ids })
     };
-    let prompts: Vec<Prompt> = match given {
-        Prompts::Text(text) => vec![of_text(text)?],
-        Prompts::Texts(texts) => texts.into_iter().map(of_text).collect::<Result<_, ApiError>>()?,
-        Prompts::Ids(ids) => vec![of_ids(ids, serving)?],
-        Prompts::Batch(batch) => batch.into_iter().map(|ids| of_ids(ids, serving)).collect::<Result<_, _>>()?,
+    let count = match &given {
+        Prompts::Text(_) | Prompts::Ids(_) => 1,
+        Prompts::Texts(texts) => texts.len(),
+        Prompts::Batch(batch) => batch.len(),
     };
-    match prompts.is_empty() {
-        true => Err(ApiError::field("prompt", format!("prompt must be {PROMPTS}; given an empty list"))),
-        false => Ok(prompts),
+    if !(1..=MOST_PROMPTS).contains(&count) {
+        return Err(ApiError::field("prompt", format_args!("prompt must be {PROMPTS}; given a list of {count}")));
+    }
+    match given {
+        Prompts::Text(text) => Ok(vec![of_text(text)?]),
+        Prompts::Texts(texts) => texts.into_iter().map(of_text).collect(),
+        Prompts::Ids(ids) => Ok(vec![of_ids(ids, serving)?]),
+        Prompts::Batch(batch) => batch.into_iter().map(|ids| of_ids(ids, serving)).collect(),
     }
 }
 

@@ -13,6 +13,13 @@ use std::time::Duration;
 /// The most texts that go on from one prompt.
 const MOST_CHOICES: u32 = 128;
 
+/// The most prompts of a request, and the most texts: each takes memory before it is queued.
+pub(super) const MOST_PROMPTS: usize = 1024;
+
+/// The most texts that a strategy keeps or draws, and the most model calls that a search may take: a client decides on them.
+const MOST_WIDTH: usize = 128;
+const MOST_CALLS: usize = 10_000;
+
 /// The most stop strings. OpenAI takes 4; evaluations send more.
 const MOST_STOPS: usize = 32;
 
@@ -128,13 +135,33 @@ fn decode(object: &mut Object<'_>, choices: u32) -> Result<DecodeSpec, ApiError>
     let best_of = best_of.filter(|&best_of| best_of != choices);
     match (text, best_of) {
         (Some(_), Some(_)) => Err(ApiError::field("best_of", "best_of is a strategy; give it or decode, not both")),
-        (Some(text), None) => text.parse().map_err(|error| ApiError::field("decode", error)),
+        (Some(text), None) => {
+            let decode = text.parse().map_err(|error| ApiError::field("decode", error))?;
+            match is_bearable(&decode) {
+                true => Ok(decode),
+                false => Err(ApiError::field("decode", "decode asks for more than 128 texts or 10000 model calls")),
+            }
+        }
         (None, Some(best_of)) if choices > 1 => {
             let message = format!("best_of chooses one text: with n = {choices} it must be {choices}, not {best_of}");
             Err(ApiError::field("best_of", message))
         }
         (None, Some(best_of)) => Ok(DecodeSpec::BestOf { n: best_of as usize, by: By::Logprob }),
         (None, None) => Ok(DecodeSpec::Sample),
+    }
+}
+
+/// Whether a strategy is one that a stranger may ask for.
+fn is_bearable(decode: &DecodeSpec) -> bool {
+    match decode {
+        DecodeSpec::Lookahead { k: length, budget } | DecodeSpec::Map { len: length, budget } => {
+            *length <= MOST_CALLS && *budget <= MOST_CALLS
+        }
+        DecodeSpec::Beam(beam) => beam.width <= MOST_WIDTH,
+        DecodeSpec::StochasticBeam { k: n } | DecodeSpec::BestOf { n, .. } | DecodeSpec::Mbr { n, .. } => {
+            *n <= MOST_WIDTH
+        }
+        _ => true,
     }
 }
 
@@ -219,4 +246,92 @@ pub(super) fn refuse_tools(object: &mut Object<'_>) -> Result<(), ApiError> {
     object.refuse("functions", &[json!([])])?;
     object.refuse("function_call", &[json!("none"), json!("auto")])?;
     object.refuse("response_format", &[json!({"type": "text"})])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    fn read(body: &Value) -> Result<Generation, ApiError> {
+        Generation::read(Object::parse(body.to_string().as_bytes())?, Some(16), false)
+    }
+
+    #[test]
+    fn nothing_asked_is_openais_default() {
+        let expected = Generation {
+            sampler: SamplerSpec::default(),
+            decode: DecodeSpec::Sample,
+            seed: None,
+            choices: 1,
+            max_tokens: Some(16),
+            ignore_eos: false,
+            stop: vec![],
+            streaming: None,
+            deadline: None,
+        };
+        assert_eq!(read(&json!({})).unwrap(), expected);
+        let neutral = json!({
+            "model": "x", "user": "y", "n": 1, "best_of": 1, "seed": -1, "max_tokens": 16, "max_new_tokens": 16,
+            "ignore_eos": false, "stop": null, "stopping_strings": [], "stream": false, "stream_options": null,
+        });
+        assert_eq!(read(&neutral).unwrap(), expected);
+    }
+
+    #[test]
+    fn every_field_is_read() {
+        let body = json!({
+            "n": 2, "seed": 18446744073709551615u64, "n_predict": -1, "ignore_eos": true, "stop": "a",
+            "stopping_strings": ["a", ""], "stream": true, "stream_options": {"include_usage": true}, "deadline": 1.5,
+            "decode": "beam( 3 )", "temp": 0.5,
+        });
+        let read = read(&body).unwrap();
+        assert_eq!((read.choices, read.seed, read.max_tokens, read.ignore_eos), (2, Some(u64::MAX), None, true));
+        assert_eq!((read.stop, read.streaming), (vec!["a".to_owned()], Some(Streaming { usage: true })));
+        assert_eq!((read.deadline, read.decode.to_string()), (Some(Duration::from_millis(1500)), "beam(3)".to_owned()));
+        assert_eq!(read.sampler.to_string(), "temp=0.5");
+    }
+
+    #[test]
+    fn a_strategy_is_kept_within_bounds() {
+        for decode in ["beam(129)", "mbr(4000000000)", "best_of(129)", "map(5,budget=10001)", "lookahead(10001)"] {
+            let error = read(&json!({"decode": decode})).unwrap_err();
+            assert!(matches!(error, ApiError::Field { param, .. } if param == "decode"), "{decode}");
+        }
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[a-z_(),=0-9.:]{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map("[a-z0-9]{0,5}", inner, 0..4).prop_map(|map| json!(map)),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Whatever stands in a field, the answer is a request or the name of a field.
+        #[test]
+        fn any_value_in_any_field_is_read_or_refused_by_name(
+            fields in prop::collection::btree_map(prop::sample::select(vec![
+                "n", "seed", "max_tokens", "n_predict", "stop", "stream", "stream_options", "decode", "best_of", "deadline",
+                "sampler", "vllm_xargs", "logit_bias", "temperature", "top_h", "dry_multiplier", "dry_sequence_breakers",
+                "presence_penalty", "mirostat", "min_keep",
+            ]), value(), 0..5),
+        ) {
+            match read(&json!(fields)) {
+                Ok(generation) => prop_assert!(generation.choices >= 1 && generation.stop.len() <= MOST_STOPS),
+                Err(ApiError::Field { param, message }) => prop_assert!(!param.is_empty() && !message.is_empty()),
+                Err(other) => prop_assert!(false, "{other:?}"),
+            }
+        }
+    }
 }
