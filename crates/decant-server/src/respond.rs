@@ -1,4 +1,7 @@
 //! The routes of OpenAI's two forms: from a body to jobs, from pieces to an answer.
+//!
+//! Each prompt is a job, so its texts are those that it gets alone: choice i of every prompt draws by seed + i. An answer tells
+//! its seeds. A whole answer and a stream are made of the same pieces.
 
 use crate::api::{About, Answer, Chat, Chunk, Completions, Form, Object, Prompt, Request, Streaming, Usage, ready};
 use crate::app::App;

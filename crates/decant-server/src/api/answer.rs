@@ -1,14 +1,16 @@
 //! What both forms' answers have in common.
 
-use super::Form;
+use super::{Form, Request};
 use crate::app::Serving;
 use crate::listener::{Piece, Reason, Said};
 use decant_decode::{Alternative, Outcome, TokenId};
-use decant_models::Model;
 use decant_models::tokenizer::Tokenizer;
+use decant_models::{Model, ModelInfo};
 use decant_sampling::{Lexicon, Step};
 use serde::Serialize;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What logprobs are told as where they are too small for a number, or none: as OpenAI has it.
 const VERY_UNLIKELY: f64 = -9999.0;
@@ -22,6 +24,8 @@ pub struct About {
     pub created: u64,
     /// What clients call the model.
     pub name: String,
+    /// Which program and which model answer: with an equal one, an equal request gives an equal answer.
+    pub fingerprint: String,
     /// Spells tokens.
     pub model: Arc<Model>,
     /// The sampler's stages that act, as text.
@@ -37,10 +41,28 @@ pub struct About {
 }
 
 impl About {
-    /// Which bits of which program answered: with an equal one, an equal request gives an equal answer.
-    fn fingerprint(&self) -> String {
-        format!("decant-{}-{}", env!("CARGO_PKG_VERSION"), self.model.info.hash)
+    /// Of an answer that begins now.
+    pub fn new<F: Form>(request: &Request, seeds: Vec<u64>, serving: &Serving) -> Self {
+        let (created, id) = stamp(F::ID);
+        About {
+            id,
+            created,
+            name: serving.name.clone(),
+            fingerprint: fingerprint(&serving.model.info),
+            model: serving.model.clone(),
+            sampler: request.generation.sampler.effective().to_string(),
+            decode: request.generation.decode.to_string(),
+            seeds,
+            logprobs: request.alternatives.is_some(),
+            outcome: !request.generation.decode.is_sample(),
+        }
     }
+}
+
+/// The version of the program and a digest of the model, short enough for every chunk.
+fn fingerprint(model: &ModelInfo) -> String {
+    let digest = model.hash.rsplit(':').next().unwrap_or_default();
+    format!("decant-{}-{}", env!("CARGO_PKG_VERSION"), digest.chars().take(16).collect::<String>())
 }
 
 /// How many tokens a request took.
@@ -103,7 +125,7 @@ impl Head {
             object,
             created: about.created,
             model: about.name.clone(),
-            system_fingerprint: about.fingerprint(),
+            system_fingerprint: about.fingerprint.clone(),
         }
     }
 }
@@ -200,26 +222,7 @@ pub(super) fn with_itself(said: &Said) -> impl Iterator<Item = Alternative> {
 }
 
 /// The seconds since 1970, and an id that no other answer has.
-pub(super) fn stamp(prefix: &str) -> (u64, String) {
-    use std::hash::{BuildHasher, RandomState};
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+fn stamp(prefix: &str) -> (u64, String) {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     (since.as_secs(), format!("{prefix}-{:016x}", RandomState::new().hash_one(since.as_nanos())))
-}
-
-impl About {
-    /// Of an answer that begins now.
-    pub fn new<F: Form>(request: &super::Request, seeds: Vec<u64>, serving: &Serving) -> Self {
-        let (created, id) = stamp(F::ID);
-        About {
-            id,
-            created,
-            name: serving.name.clone(),
-            model: serving.model.clone(),
-            sampler: request.generation.sampler.effective().to_string(),
-            decode: request.generation.decode.to_string(),
-            seeds,
-            logprobs: request.alternatives.is_some(),
-            outcome: !request.generation.decode.is_sample(),
-        }
-    }
 }
