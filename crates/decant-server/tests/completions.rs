@@ -244,7 +244,7 @@ fn join(whole: &mut Value, next: Value) {
 async fn a_stream_tells_what_a_whole_answer_tells() {
     let sampling = json!({"n": 2, "seed": 6, "temperature": 1.5, "max_tokens": 40, "stop": [" the", "."]});
     for (app, route, fields) in [
-        (&APP, ROUTE, json!({"prompt": PROMPT})),
+        (&APP, ROUTE, json!({"prompt": PROMPT, "n_probs": 0})),
         (&APP, ROUTE, json!({"prompt": PROMPT, "logprobs": 3, "echo": true})),
         (&APP, ROUTE, json!({"prompt": PROMPT, "decode": "best_of(2)"})),
         (&CHATTY, CHAT, json!({"messages": [{"role": "user", "content": PROMPT}]})),
@@ -428,6 +428,22 @@ async fn a_slow_reader_is_waited_for_and_a_gone_one_is_not() {
         sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(stats().cancelled, 1);
+}
+
+/// llama.cpp's name: 0 asks for none.
+#[tokio::test]
+async fn logprobs_go_by_another_name() {
+    let messages = json!([{"role": "user", "content": "The"}]);
+    for (app, route, prompt) in
+        [(&APP, ROUTE, json!({"prompt": PROMPT})), (&CHATTY, CHAT, json!({"messages": messages}))]
+    {
+        for (n_probs, told) in [(0, false), (2, true)] {
+            let mut body = json!({"max_tokens": 1, "n_probs": n_probs});
+            body.as_object_mut().unwrap().extend(prompt.as_object().unwrap().clone());
+            let answer = fine(&post(app, route, &body).await);
+            assert_eq!(answer["choices"][0]["logprobs"].is_object(), told, "{body}");
+        }
+    }
 }
 
 #[tokio::test]

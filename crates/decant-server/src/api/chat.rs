@@ -1,7 +1,7 @@
 //! `/v1/chat/completions`: a conversation goes on, as the model's template frames it.
 
 use super::answer::{Decant, finish_reason, spell, told};
-use super::generation::{MOST_ALTERNATIVES, encode, refuse_tools};
+use super::generation::{MOST_ALTERNATIVES, encode, n_probs, refuse_tools};
 use super::{About, Form, Generation, Object, Prompt, Request};
 use crate::app::Serving;
 use crate::error::ApiError;
@@ -49,17 +49,17 @@ impl Form for Chat {
     }
 }
 
-/// `logprobs` says whether, `top_logprobs` how many alternatives.
+/// `logprobs` says whether, `top_logprobs` how many alternatives; `n_probs` says both.
 fn alternatives(object: &mut Object<'_>) -> Result<Option<usize>, ApiError> {
     let wanted = object.take("logprobs", "true or false")?.unwrap_or(false);
-    let expected = "an integer in 0..=20";
-    let top = object.take_any(&["top_logprobs", "n_probs"], expected, |n| (n <= MOST_ALTERNATIVES).then_some(n))?;
+    let top = object.take_as("top_logprobs", "an integer in 0..=20", |n| (n <= MOST_ALTERNATIVES).then_some(n))?;
+    let probs = n_probs(object)?;
     match (wanted, top) {
         (false, Some(1..)) => {
             Err(ApiError::field("top_logprobs", "top_logprobs are told with logprobs: set logprobs to true"))
         }
-        (false, _) => Ok(None),
-        (true, top) => Ok(Some(top.unwrap_or(0))),
+        (false, _) => Ok(probs),
+        (true, top) => Ok(Some(top.or(probs).unwrap_or(0))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `/v1/completions`: a text goes on.
 
 use super::answer::{Decant, finish_reason, spell, told, with_itself};
-use super::generation::{MOST_ALTERNATIVES, MOST_PROMPTS, encode, refuse_tools};
+use super::generation::{MOST_ALTERNATIVES, MOST_PROMPTS, encode, n_probs, refuse_tools};
 use super::{About, Form, Generation, Object, Prompt, Request};
 use crate::app::Serving;
 use crate::error::ApiError;
@@ -43,8 +43,8 @@ impl Form for Completions {
         let given = given.ok_or_else(|| ApiError::field("prompt", format!("prompt must be given: {PROMPTS}")))?;
         let prompts = prompts(given, add_special, serving)?;
         let expected = "an integer in 0..=20: how many alternatives are told";
-        let alternatives =
-            object.take_any(&["logprobs", "n_probs"], expected, |n| (n <= MOST_ALTERNATIVES).then_some(n))?;
+        let alternatives = object.take_as("logprobs", expected, |n| (n <= MOST_ALTERNATIVES).then_some(n))?;
+        let alternatives = alternatives.or(n_probs(&mut object)?);
         let echo = object.take("echo", "true or false")?.unwrap_or(false);
         let generation = Generation::read(object, Some(MAX_TOKENS), lenient)?;
         if prompts.len() * generation.choices as usize > MOST_PROMPTS {

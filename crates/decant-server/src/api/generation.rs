@@ -239,6 +239,12 @@ pub(super) fn encode(text: &str, add_special: bool, serving: &Serving, param: &s
     }
 }
 
+/// llama.cpp's name for how many alternatives are told; 0, which front-ends send, asks for no logprobs.
+pub(super) fn n_probs(object: &mut Object<'_>) -> Result<Option<usize>, ApiError> {
+    let probs = object.take_as("n_probs", "an integer in 0..=20", |n| (n <= MOST_ALTERNATIVES).then_some(n))?;
+    Ok(probs.filter(|&probs| probs > 0))
+}
+
 /// Refuses what neither form can do.
 pub(super) fn refuse_tools(object: &mut Object<'_>) -> Result<(), ApiError> {
     object.refuse("tools", &[json!([])])?;
