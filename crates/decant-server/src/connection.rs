@@ -115,3 +115,83 @@ impl AsyncWrite for Patient {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::{Body, Bytes};
+    use axum::routing::get;
+    use futures_util::stream;
+    use hyper_util::server::graceful::GracefulShutdown;
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::time::Instant;
+
+    /// A client's end of a connection that is answered. Time stands still while anybody has something to do, and leaps to
+    /// the next timer when nobody has.
+    async fn connected(router: Router) -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        tokio::spawn(answer(stream, router, GracefulShutdown::new().watcher()));
+        client
+    }
+
+    /// What the server says until it closes the connection.
+    async fn until_closed(client: &mut TcpStream) -> String {
+        let mut said = Vec::new();
+        let _ = client.read_to_end(&mut said).await; // a reset closes it too
+        String::from_utf8(said).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_does_not_end() {
+        let mut client = connected(Router::new()).await;
+        let started = Instant::now();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ").await.unwrap();
+        until_closed(&mut client).await;
+        assert!(started.elapsed() >= HEAD && started.elapsed() < 2 * HEAD, "{:?}", started.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_idles() {
+        let mut client = connected(Router::new().route("/", get(async || "here"))).await;
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let said = until_closed(&mut client).await;
+        assert!(said.starts_with("HTTP/1.1 200") && said.ends_with("here"), "{said}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read() {
+        let held = Arc::new(());
+        let holding = held.clone();
+        let endless = async move || {
+            let chunk = Bytes::from(vec![b'a'; 1 << 16]);
+            Body::from_stream(stream::repeat_with(move || {
+                let _ = &holding;
+                Ok::<_, Infallible>(chunk.clone())
+            }))
+        };
+        let mut client = connected(Router::new().route("/", get(endless))).await;
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let started = Instant::now();
+        while Arc::strong_count(&held) > 1 {
+            assert!(started.elapsed() < 10 * PATIENCE, "the response is still held");
+            sleep(PATIENCE / 4).await;
+        }
+        drop(client);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_headers() {
+        for (count, len) in [(HEADERS + 1, 1), (2, HEAD_BYTES)] {
+            let mut client = connected(Router::new()).await;
+            let headers: String = (0..count).map(|i| format!("X-{i}: {}\r\n", "a".repeat(len))).collect();
+            let _ = client.write_all(format!("GET / HTTP/1.1\r\n{headers}\r\n").as_bytes()).await; // it may be closed
+            let said = until_closed(&mut client).await;
+            assert!(said.starts_with("HTTP/1.1 431") || said.is_empty(), "{said}");
+        }
+    }
+}

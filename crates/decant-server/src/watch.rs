@@ -103,6 +103,16 @@ impl Ending {
     }
 }
 
+/// A method's name, as long as nobody has made it up.
+fn method_name(method: &Method) -> &str {
+    match *method {
+        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE | Method::OPTIONS => {
+            method.as_str()
+        }
+        _ => "other",
+    }
+}
+
 /// Status of a request whose client went away before there was a response; nginx's, as there is no standard one.
 const CLIENT_GONE: u16 = 499;
 
@@ -111,7 +121,7 @@ impl Drop for Ending {
         let seconds = self.started.elapsed().as_secs_f64();
         let status = self.status.map_or(CLIENT_GONE, |status| status.as_u16());
         self.metrics.open.dec();
-        self.metrics.ended(self.method.as_str(), &self.route, status, seconds, self.whole);
+        self.metrics.ended(method_name(&self.method), &self.route, status, seconds, self.whole);
         let ms = (seconds * 1e4).round() / 10.0;
         self.span.in_scope(|| match (self.aside, self.whole) {
             (true, _) => tracing::debug!(status, ms, "answered"),

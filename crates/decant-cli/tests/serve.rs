@@ -1,0 +1,221 @@
+//! `decant serve` as a process: where it listens, what it answers, how it ends.
+#![cfg(unix)] // Signals.
+
+mod common;
+
+use common::{Place, lines};
+use serde_json::Value;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Longer than anything here takes on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A server under way; killed if it is forgotten.
+struct Server {
+    child: Child,
+    address: String,
+    place: Place,
+}
+
+impl Server {
+    /// One that listens; its model may still be loading.
+    fn start(args: &[&str]) -> Self {
+        let place = Place::new();
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("decant"));
+        command.args(args).current_dir(place.path("")).env_remove("DECANT_API_KEY");
+        command.stdout(Stdio::piped()).stderr(File::create(place.path("log")).unwrap());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim_end().strip_prefix("listening on http://");
+        let address = address.unwrap_or_else(|| panic!("{args:?}: {line:?} {}", place.read("log"))).to_owned();
+        Server { child, address: address.replace("0.0.0.0", "127.0.0.1"), place }
+    }
+
+    /// One that is ready.
+    fn ready(args: &[&str]) -> Self {
+        let server = Server::start(args);
+        let started = Instant::now();
+        while !server.get("/health").contains("ready") {
+            assert!(started.elapsed() < LONG, "it does not get ready: {}", server.place.read("log"));
+            sleep(Duration::from_millis(20));
+        }
+        server
+    }
+
+    /// A connection on which something was said.
+    fn say(&self, text: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
+        stream
+    }
+
+    fn get(&self, path: &str) -> String {
+        hear(self.say(&format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")))
+    }
+
+    fn signal(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
+    /// Waits until it ends by itself.
+    fn end(mut self) -> (ExitStatus, String) {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return (status, self.place.read("log"));
+            }
+            assert!(started.elapsed() < LONG, "it does not end: {}", self.place.read("log"));
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until the log says so.
+    fn until_logged(&self, what: &str) {
+        let started = Instant::now();
+        while !self.place.read("log").contains(what) {
+            assert!(started.elapsed() < LONG, "no {what}: {}", self.place.read("log"));
+            sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // it has ended, as it should
+        let _ = self.child.wait();
+    }
+}
+
+/// All that is said until the connection closes.
+fn hear(mut stream: TcpStream) -> String {
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    said
+}
+
+/// The head of a request for tokens whose body is cut into two.
+const HEAD: &str = "POST /tokenize HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n\
+                    X-Request-Id: half\r\nContent-Length: 18\r\n\r\n{\"prompt\"";
+const REST: &str = ": \"once\"}";
+
+#[test]
+fn answers_and_ends_at_a_signal() {
+    let server = Server::ready(&["serve", "--port", "0"]);
+    assert!(server.address.starts_with("127.0.0.1:"), "{}", server.address);
+    let models = server.get("/v1/models");
+    assert!(models.starts_with("HTTP/1.1 200") && models.contains("Decant Stories"), "{models}");
+    let mut half = server.say(HEAD);
+    half.write_all(REST.as_bytes()).unwrap();
+    assert!(hear(half).contains("\"count\":2"));
+    server.signal();
+    let (status, log) = server.end();
+    assert!(status.success(), "{log}");
+    assert!(log.contains("id=\"half\"") && log.contains("path=\"/tokenize\"}: answered status=200"), "{log}");
+    assert!(!log.contains('\u{1b}'), "colours in a file: {log}");
+}
+
+#[test]
+fn a_signal_lets_requests_end() {
+    let server = Server::ready(&["serve", "--port", "0", "--log-format", "json"]);
+    let mut half = server.say(HEAD);
+    // The server has seen the head when it answers what came after it.
+    server.get("/v1/models");
+    server.signal();
+    server.until_logged("ending");
+    let health = server.get("/health");
+    assert!(health.starts_with("HTTP/1.1 503") && health.contains("draining"), "{health}");
+    let models = server.get("/v1/models");
+    assert!(models.starts_with("HTTP/1.1 503") && models.contains("retry-after: 1"), "{models}");
+    half.write_all(REST.as_bytes()).unwrap();
+    let said = hear(half);
+    assert!(said.starts_with("HTTP/1.1 200") && said.contains("tokens"), "{said}");
+    let (status, log) = server.end();
+    assert!(status.success(), "{log}");
+    let lines = lines(&log);
+    let half: Vec<&Value> = lines.iter().filter(|line| line["span"]["id"] == "half").collect();
+    assert_eq!(half.len(), 1, "{log}");
+    assert_eq!((&half[0]["message"], &half[0]["status"]), (&"answered".into(), &200.into()), "{log}");
+}
+
+#[test]
+fn a_second_signal_stops() {
+    let server = Server::ready(&["serve", "--port", "0"]);
+    let half = server.say(HEAD);
+    server.get("/v1/models");
+    server.signal();
+    server.until_logged("ending");
+    let stopping = Instant::now();
+    server.signal();
+    let (status, log) = server.end();
+    assert!(status.success() && log.contains("stopping 1 requests"), "{log}");
+    assert!(stopping.elapsed() < Duration::from_secs(30));
+    assert!(half.shutdown(Shutdown::Both).is_err() || hear(half).is_empty());
+}
+
+#[test]
+fn a_key_from_the_environment() {
+    let place = Place::new();
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("decant"));
+    command.args(["serve", "--port", "0"]).env("DECANT_API_KEY", "s3cret").stderr(Stdio::null());
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim_end().strip_prefix("listening on http://").unwrap().to_owned();
+    let server = Server { child, address, place };
+    assert!(server.get("/v1/samplers").starts_with("HTTP/1.1 401"));
+    let head = "GET /v1/samplers HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer s3cret\r\n\r\n";
+    assert!(hear(server.say(head)).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn every_example_serves() {
+    let help = Place::new().ok(&["serve", "--help"]);
+    let examples = help.lines().filter_map(|line| line.strip_prefix("  decant "));
+    let examples: Vec<Vec<&str>> = examples.map(|line| line.split(' ').chain(["--port", "0"]).collect()).collect();
+    assert!(examples.len() >= 3, "{help}");
+    for example in examples {
+        let server = Server::ready(&example);
+        server.signal();
+        let (status, log) = server.end();
+        assert!(status.success(), "{example:?}: {log}");
+    }
+}
+
+#[test]
+fn wrong_command_lines() {
+    let place = Place::new();
+    for (args, what) in [
+        (["--port", "65536"], "65536"),
+        (["--port", "x"], "x"),
+        (["--cors", "ftp://a.example"], "origin"),
+        (["--cors", "http://a.example/"], "origin"),
+        (["--api-key", ""], "key"),
+        (["--api-key", "two words"], "key"),
+        (["--cache-tokens", "0"], "cache-tokens"),
+        (["--body-limit", "-1"], "-1"),
+        (["--log-format", "xml"], "xml"),
+        (["--kv", "f8"], "f8"),
+    ] {
+        let told = place.err(2, &[&["serve"], &args[..]].concat());
+        assert!(told.contains(what), "{args:?}: {told}");
+    }
+}
+
+#[test]
+fn nowhere_to_listen_and_nothing_to_serve() {
+    let place = Place::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let told = place.err(1, &["serve", "--port", &port]);
+    assert!(told.contains("cannot listen on 127.0.0.1") && told.contains(&port), "{told}");
+    let told = place.err(1, &["serve", "--port", "0", "-m", "no/such.gguf"]);
+    assert!(told.contains("no/such.gguf"), "{told}");
+}
