@@ -115,9 +115,11 @@ fn answers_and_ends_at_a_signal() {
     let mut half = server.say(HEAD);
     half.write_all(REST.as_bytes()).unwrap();
     assert!(hear(half).contains("\"count\":2"));
+    let head = hear(server.say("HEAD /v1/models HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+    assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
     server.signal();
     let (status, log) = server.end();
-    assert!(status.success(), "{log}");
+    assert!(status.success() && !log.contains("cut off"), "{log}");
     assert!(log.contains("id=\"half\"") && log.contains("path=\"/tokenize\"}: answered status=200"), "{log}");
     assert!(!log.contains('\u{1b}'), "colours in a file: {log}");
 }

@@ -131,12 +131,13 @@ mod tests {
 
     /// A client's end of a connection that is answered. Time stands still while anybody has something to do, and leaps to
     /// the next timer when nobody has.
-    async fn connected(router: Router) -> TcpStream {
+    async fn connected(router: Router) -> (TcpStream, GracefulShutdown) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
-        tokio::spawn(answer(stream, router, GracefulShutdown::new().watcher()));
-        client
+        let server = GracefulShutdown::new();
+        tokio::spawn(answer(stream, router, server.watcher()));
+        (client, server)
     }
 
     /// What the server says until it closes the connection.
@@ -148,7 +149,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_head_that_does_not_end() {
-        let mut client = connected(Router::new()).await;
+        let (mut client, _server) = connected(Router::new()).await;
         let started = Instant::now();
         client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ").await.unwrap();
         until_closed(&mut client).await;
@@ -157,7 +158,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_idles() {
-        let mut client = connected(Router::new().route("/", get(async || "here"))).await;
+        let (mut client, _server) = connected(Router::new().route("/", get(async || "here"))).await;
         client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         let said = until_closed(&mut client).await;
         assert!(said.starts_with("HTTP/1.1 200") && said.ends_with("here"), "{said}");
@@ -174,7 +175,7 @@ mod tests {
                 Ok::<_, Infallible>(chunk.clone())
             }))
         };
-        let mut client = connected(Router::new().route("/", get(endless))).await;
+        let (mut client, _server) = connected(Router::new().route("/", get(endless))).await;
         client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         let started = Instant::now();
         while Arc::strong_count(&held) > 1 {
@@ -187,7 +188,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_flood_of_headers() {
         for (count, len) in [(HEADERS + 1, 1), (2, HEAD_BYTES)] {
-            let mut client = connected(Router::new()).await;
+            let (mut client, _server) = connected(Router::new()).await;
             let headers: String = (0..count).map(|i| format!("X-{i}: {}\r\n", "a".repeat(len))).collect();
             let _ = client.write_all(format!("GET / HTTP/1.1\r\n{headers}\r\n").as_bytes()).await; // it may be closed
             let said = until_closed(&mut client).await;

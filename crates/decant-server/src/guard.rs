@@ -5,7 +5,7 @@ use crate::error::ApiError;
 use crate::routes;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn brings(headers: &HeaderMap, key: &str) -> bool {
 }
 
 /// Refusals that come from below the routes speak plain text; clients expect OpenAI's error object.
-pub async fn as_error_object(request: Request, next: Next) -> Response {
+pub async fn as_error_object(State(app): State<App>, request: Request, next: Next) -> Response {
     const LONGEST: usize = 1 << 16;
     let response = next.run(request).await;
     let status = response.status();
@@ -41,8 +41,12 @@ pub async fn as_error_object(request: Request, next: Next) -> Response {
         return response;
     }
     let text = to_bytes(response.into_body(), LONGEST).await.unwrap_or_default();
-    let text = String::from_utf8_lossy(&text).trim().to_owned();
-    let reason = if text.is_empty() { status.to_string() } else { text };
+    let text = String::from_utf8_lossy(&text);
+    let reason = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => format!("the body is longer than {} bytes", app.settings.body_limit),
+        status if text.is_empty() => status.to_string(),
+        _ => text.into_owned(),
+    };
     ApiError::Body { status, reason }.into_response()
 }
 

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::{guard, respond, routes, watch};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use std::time::Duration;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
@@ -24,7 +24,7 @@ pub fn router(app: App) -> Router {
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
         .layer(RequestBodyLimitLayer::new(app.settings.body_limit))
         .layer(from_fn_with_state(app.clone(), guard::key))
-        .layer(from_fn(guard::as_error_object));
+        .layer(from_fn_with_state(app.clone(), guard::as_error_object));
     let router = match app.settings.cors.as_slice() {
         [] => router,
         origins => router.layer(guard::cors(origins)),

@@ -46,6 +46,8 @@ pub async fn watch(State(app): State<App>, request: Request, next: Next) -> Resp
         response.headers_mut().insert(REQUEST_ID, id);
     }
     ending.status = Some(response.status());
+    // A body that has nothing to say is never asked.
+    ending.whole = response.body().is_end_stream() || ending.method == Method::HEAD;
     response.map(|body| Body::new(Watched { body, ending }))
 }
 
