@@ -46,7 +46,8 @@ pub fn read<T: DeserializeOwned>(body: &[u8], lenient: bool) -> Result<T, ApiErr
     let mut json = serde_json::Deserializer::from_slice(body);
     let (mut track, mut unknown) = (serde_path_to_error::Track::new(), None);
     let fields = serde_ignored::deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track), |path| {
-        _ = unknown.get_or_insert_with(|| path.to_string())
+        // A field that may be absent is a level of its own to it.
+        _ = unknown.get_or_insert_with(|| path.to_string().replace(".?", ""))
     });
     let fields = fields.map_err(|error| {
         let path = track.path();
