@@ -40,11 +40,7 @@ impl Server {
     /// One that is ready.
     fn ready(args: &[&str]) -> Self {
         let server = Server::start(args);
-        let started = Instant::now();
-        while !server.get("/health").contains("ready") {
-            assert!(started.elapsed() < LONG, "it does not get ready: {}", server.place.read("log"));
-            sleep(Duration::from_millis(20));
-        }
+        server.until("ready", || server.get("/health").contains("ready"));
         server
     }
 
@@ -77,13 +73,22 @@ impl Server {
         }
     }
 
-    /// Waits until the log says so.
-    fn until_logged(&self, what: &str) {
+    fn until(&self, what: &str, holds: impl Fn() -> bool) {
         let started = Instant::now();
-        while !self.place.read("log").contains(what) {
-            assert!(started.elapsed() < LONG, "no {what}: {}", self.place.read("log"));
+        while !holds() {
+            assert!(started.elapsed() < LONG, "not {what}: {}", self.place.read("log"));
             sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Waits until a request is under way beside the one that asks.
+    fn until_taken(&self) {
+        self.until("taken", || self.get("/metrics").contains("decant_http_requests_open 2\n"));
+    }
+
+    /// Waits until the log says that the server ends.
+    fn until_ending(&self) {
+        self.until("ending", || self.place.read("log").contains("ending"));
     }
 }
 
@@ -128,10 +133,9 @@ fn answers_and_ends_at_a_signal() {
 fn a_signal_lets_requests_end() {
     let server = Server::ready(&["serve", "--port", "0", "--log-format", "json"]);
     let mut half = server.say(HEAD);
-    // The server has seen the head when it answers what came after it.
-    server.get("/v1/models");
+    server.until_taken();
     server.signal();
-    server.until_logged("ending");
+    server.until_ending();
     let health = server.get("/health");
     assert!(health.starts_with("HTTP/1.1 503") && health.contains("draining"), "{health}");
     let models = server.get("/v1/models");
@@ -167,9 +171,9 @@ fn a_signal_lets_a_stream_end() {
 fn a_second_signal_stops() {
     let server = Server::ready(&["serve", "--port", "0"]);
     let half = server.say(HEAD);
-    server.get("/v1/models");
+    server.until_taken();
     server.signal();
-    server.until_logged("ending");
+    server.until_ending();
     let stopping = Instant::now();
     server.signal();
     let (status, log) = server.end();
