@@ -120,7 +120,7 @@ fn gauges(stats: &Stats) -> [(&'static str, &'static str, usize); 3] {
 fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 7] {
     [
         ("jobs", "Jobs taken", stats.jobs),
-        ("jobs_cancelled", "Jobs that nobody listened to any more", stats.cancelled),
+        ("texts_cancelled", "Prompts and texts that nobody listened to any more", stats.cancelled),
         ("prompt_tokens", "Tokens of prompts", stats.prompt_tokens),
         ("prompt_tokens_found", "Tokens of prompts found in kept caches", stats.prompt_tokens_found),
         ("generated_tokens", "Tokens drawn or decided", stats.generated_tokens),

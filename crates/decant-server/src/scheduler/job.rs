@@ -99,7 +99,7 @@ pub struct Stats {
     pub cached: usize,
     /// Jobs taken so far.
     pub jobs: u64,
-    /// Jobs that nobody listened to any more.
+    /// Prompts and texts that nobody listened to any more.
     pub cancelled: u64,
     /// Tokens of prompts fed, and those of them that were found in kept caches.
     pub prompt_tokens: u64,
