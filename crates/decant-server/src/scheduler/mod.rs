@@ -4,7 +4,7 @@
 //! stream and position. So joining, leaving, waiting and being computed anew change nothing but time.
 //!
 //! Texts that sample live on the scheduler's own thread. A strategy that searches runs on a thread of its own, on a
-//! [model](proxy) whose feeds join the same batches.
+//! model whose feeds join the same batches.
 
 mod door;
 mod job;
