@@ -23,6 +23,9 @@ use decant_sampling::{EntropyStats, Logits, Step, TokenId};
 use std::ops::ControlFlow;
 use tree::Tree;
 
+/// How many tokens of a text found as a whole are fed at once to be told.
+const TOLD: usize = 32;
+
 /// Who looks on while a text is made.
 pub trait Watch {
     /// A token that stays, and the model's own row that it was taken from. Strategies that
@@ -151,17 +154,32 @@ impl<M: LanguageModel> Decoder<'_, M> {
         watch: &mut dyn Watch,
         step: impl Fn(&[f32], TokenId, usize) -> Result<Step, DecodeError>,
     ) -> Result<(), DecodeError> {
-        for (place, &token) in tokens.iter().enumerate() {
-            if place > 0 {
-                let last = &state.tokens[state.tokens.len() - 1..];
-                let row = self.model.feed(&mut state.cache, last, Want::Last)?;
-                state.row = row.into_inner();
+        let start = state.tokens.len();
+        let mut left = tokens;
+        while !left.is_empty() {
+            let (some, rest) = left.split_at(TOLD.min(left.len()));
+            // The row after the very last token is nobody's.
+            let fed = if rest.is_empty() { &some[..some.len() - 1] } else { some };
+            let rows = match fed {
+                [] => Vec::new(),
+                _ => self.model.feed(&mut state.cache, fed, Want::All)?.into_inner(),
+            };
+            let first = std::mem::take(&mut state.row);
+            let mut rows = rows.chunks_exact(self.model.vocab());
+            let mut row = &first[..];
+            for &token in some {
+                let step = step(row, token, state.tokens.len() - start)?;
+                state.tokens.push(token);
+                if watch.token(&step, row).is_break() {
+                    self.model.rewind(&mut state.cache, state.tokens.len() - 1);
+                    state.row = row.to_vec();
+                    return Ok(());
+                }
+                // After a whole piece it is the row that the next one begins with.
+                row = rows.next().unwrap_or(row);
             }
-            let step = step(&state.row, token, place)?;
-            state.tokens.push(token);
-            if watch.token(&step, &state.row).is_break() {
-                break;
-            }
+            state.row = row.to_vec();
+            left = rest;
         }
         Ok(())
     }

@@ -68,7 +68,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// One text without rivals.
-    pub(super) fn of_one(finish: Finish, cost: Cost) -> Self {
+    pub fn of_one(finish: Finish, cost: Cost) -> Self {
         Outcome { finish, proven: None, bound: None, cost, candidates: Vec::new(), chosen: None }
     }
 
