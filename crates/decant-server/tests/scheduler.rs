@@ -284,6 +284,15 @@ fn what_is_not_taken_says_why() {
     let more = [hold(), hold()];
     assert_eq!(hold().0, Err(Refused::Full { waiting: 2 }));
 
+    // A search ends, too, that nobody lets tell its token.
+    let searching = start(toy(), small());
+    let (job, client) = Ask { decode: "lookahead(2)", ..Ask::new(vec![1, 2], 0) }.job();
+    client.credit.store(0, Ordering::SeqCst);
+    searching.submit(job).unwrap();
+    until("the search is live", || searching.stats().live == 1);
+    searching.stop();
+    assert!(matches!(client.end(), (0, Ended::Stopped)));
+
     // A client that left makes room; at the end everybody who is left is told.
     first.1.gone.store(true, Ordering::SeqCst);
     until("the second is live", || handle.stats().waiting == 1);

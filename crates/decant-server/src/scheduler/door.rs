@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The door to a scheduler: cheap to clone, usable from any thread.
 pub struct Handle(Arc<Shared>);
 
-/// The scheduler's side of it. `F` is what strategies ask to be fed.
+/// The scheduler's side of it.
 pub(super) struct Door {
     shared: Arc<Shared>,
 }
@@ -134,6 +134,11 @@ impl Door {
     /// The next job, if one waits.
     pub fn next(&self) -> Option<Job> {
         lock(&self.shared.queue).jobs.pop_front()
+    }
+
+    /// Whether a job waits.
+    pub fn has_jobs(&self) -> bool {
+        !lock(&self.shared.queue).jobs.is_empty()
     }
 
     /// Puts a job back to the head of the queue.

@@ -50,7 +50,7 @@ struct Run<'m, M: LanguageModel> {
     texts: Vec<Text<Decoder<'m, M>, M::Cache>>,
     /// Texts that made room; they are fed anew when there is some.
     parked: Vec<Text<Decoder<'m, M>, M::Cache>>,
-    strategies: Vec<JoinHandle<()>>,
+    strategies: Vec<(JoinHandle<()>, Audience)>,
     kept: Kept<M::Cache>,
     arrivals: u64,
 }
@@ -104,17 +104,11 @@ where
     }
 
     fn goes_on(&mut self) -> bool {
-        self.strategies.retain(|strategy| !strategy.is_finished());
+        self.strategies.retain(|(strategy, _)| !strategy.is_finished());
         match self.door.mood() {
             Mood::Stopping => false,
-            Mood::Draining if self.is_idle() => match self.door.next() {
-                Some(job) => {
-                    self.door.put_back(job);
-                    true
-                }
-                None => false,
-            },
-            _ => true,
+            Mood::Draining => !self.is_idle() || self.door.has_jobs(),
+            Mood::Open => true,
         }
     }
 
@@ -288,7 +282,8 @@ where
             let seed = Seed(plan.seed.0.wrapping_add(u64::from(number)));
             let state = text.state.clone().with_seed(seed);
             if !plan.decode.is_sample() {
-                self.strategies.push(self.strategy(&plan, state, number, text.audience.clone()));
+                let strategy = self.strategy(&plan, state, number, text.audience.clone());
+                self.strategies.push((strategy, text.audience.clone()));
                 continue;
             }
             match Decoder::new(self.model, plan.sampler.clone(), plan.limits.clone()) {
@@ -311,6 +306,7 @@ where
             let outcome = Decoder::new(&proxy, sampler, limits)
                 .and_then(|decoder| decoder.decode(&decode, &mut state, &mut choice));
             let ended = match outcome {
+                _ if audience.is_closed() => Ended::Stopped,
                 _ if audience.is_late() => Ended::Late,
                 Ok(outcome) => Ended::Done(outcome),
                 Err(DecodeError::Model(decant_decode::ModelError::Stopped)) => Ended::Stopped,
@@ -357,14 +353,13 @@ where
 
     /// A text is over: its cache is kept for prompts that begin as it does.
     fn end(&mut self, text: Text<Decoder<'m, M>, M::Cache>, ended: Result<Finish, DecodeError>) {
-        let generated = text.state.generated().len() as u64;
-        let cost = Cost { calls: generated, batches: generated, tokens: generated };
+        // The first token's row came with the prompt.
+        let fed = text.state.generated().len().saturating_sub(1) as u64;
+        let cost = Cost { calls: fed, batches: fed, tokens: fed };
         text.audience.end(
             text.number,
             match ended {
-                Ok(finish) => {
-                    Ended::Done(Outcome { finish, proven: None, bound: None, cost, candidates: vec![], chosen: None })
-                }
+                Ok(finish) => Ended::Done(Outcome::of_one(finish, cost)),
                 Err(error) => Ended::Failed(error),
             },
         );
@@ -402,7 +397,8 @@ where
         }
         // Without anybody to run their errands, strategies end by themselves.
         drop(errands);
-        for strategy in strategies {
+        for (strategy, audience) in strategies {
+            audience.close();
             let _ = strategy.join();
         }
     }

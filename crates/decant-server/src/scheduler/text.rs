@@ -2,9 +2,10 @@
 
 use super::door::lock;
 use super::job::{Ended, Listener};
-use decant_decode::{Cost, State, TokenId, Watch};
+use decant_decode::{State, TokenId, Watch};
 use decant_sampling::Step;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,11 +18,13 @@ const PATIENCE: Duration = Duration::from_millis(2);
 pub(super) struct Audience {
     listener: Arc<Mutex<Box<dyn Listener>>>,
     deadline: Option<Instant>,
+    /// Whether the scheduler has ended.
+    closed: Arc<AtomicBool>,
 }
 
 impl Audience {
     pub fn new(listener: Box<dyn Listener>, deadline: Option<Instant>) -> Self {
-        Audience { listener: Arc::new(Mutex::new(listener)), deadline }
+        Audience { listener: Arc::new(Mutex::new(listener)), deadline, closed: Arc::default() }
     }
 
     pub fn is_late(&self) -> bool {
@@ -34,7 +37,16 @@ impl Audience {
 
     /// Whether there is no point in going on.
     pub fn has_left(&self) -> bool {
-        self.is_late() || self.is_gone()
+        self.is_late() || self.is_gone() || self.is_closed()
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Nothing will be fed for it any more: whoever waits for it need not.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
     }
 
     pub fn is_ready(&self) -> bool {
@@ -67,8 +79,6 @@ impl Watch for Choice {
         }
         if self.audience.has_left() { ControlFlow::Break(()) } else { self.audience.token(self.number, step, row) }
     }
-
-    fn spent(&mut self, _cost: Cost) {}
 
     fn stops(&self, generated: &[TokenId]) -> bool {
         lock(&self.audience.listener).stops(generated)
