@@ -4,12 +4,13 @@ use crate::args::Generate;
 use crate::model::Model;
 use crate::print::{Form, Printer, Sample};
 use crate::prompts::Prompt;
-use crate::record::{Recorder, trace_step};
+use crate::record::Recorder;
 use crate::session::{Session, Usage, text_or_stdin};
 use crate::spans::Spans;
 use anyhow::Result;
 use decant_decode::{
-    Cost, DecodeError, Decoder, FORMAT, Finish, Header, LanguageModel, Limits, Outcome, State, TextStream, Watch,
+    Cost, DecodeError, Decoder, FORMAT, Finish, Generated, Header, LanguageModel, Limits, Outcome, State, TextStream,
+    TraceStep, Watch,
 };
 use decant_models::native::{KvCache, NativeModel};
 use decant_sampling::{SamplerSpec, Seed, Step, TokenId};
@@ -67,6 +68,7 @@ fn header(args: &Generate, sampler: SamplerSpec, seed: u64, prompt: &Prompt, mod
         stream: 0,
         prompt: prompt.text.clone(),
         prompt_ids: prompt.ids.clone(),
+        generated: Generated::default(),
         limits: Limits {
             max_tokens: args.max_tokens,
             ends: model.tokenizer().ends().to_vec(),
@@ -168,7 +170,7 @@ impl Making<'_, '_> {
         let position = self.sample.steps.len();
         let bytes = model.bytes(step.token, position == 0 && self.sample.header.prompt.is_empty());
         if let Some(recorder) = recorder {
-            recorder.step(trace_step(position, *step, bytes, row, model))?;
+            recorder.step(TraceStep::new(position, *step, bytes, row, |token| model.bytes(token, false)))?;
         }
         self.sample.steps.push(*step);
         let certain = self.spans.push(bytes);

@@ -21,7 +21,7 @@ pub fn run(args: &Logits, session: &Session) -> Result<()> {
     let model = Model::load(&args.model, session)?;
     let ids = match (&args.ids, text) {
         (Some(IdList(ids)), _) => ids.clone(),
-        (None, text) => model.encode(&text.unwrap_or_default(), true)?,
+        (None, text) => model.tokenizer().encode_prompt(&text.unwrap_or_default(), true)?,
     };
     let engine = model.engine();
     // What cannot be fed is found before the file is begun.

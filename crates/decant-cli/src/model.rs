@@ -5,20 +5,18 @@ use crate::session::Session;
 use anyhow::{Result, bail};
 use decant_decode::{Header, LanguageModel, ModelId};
 use decant_models::hub::{Hub, HubSettings, Progress};
-use decant_models::native::{EngineOptions, KvFormat, NativeModel};
-use decant_models::template::{Message, Moment, TemplateError};
+use decant_models::native::{EngineOptions, NativeModel};
+use decant_models::template::{Message, TemplateError};
 use decant_models::tokenizer::Tokenizer;
 use decant_models::{LoadError, LoadOptions, ModelInfo, ModelSource};
 use decant_sampling::{Isa, Sampler, SamplerSpec, SpecError, TokenId};
 use indicatif::ProgressBar;
 use std::num::NonZeroUsize;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
-/// A loaded model, and what the user calls it.
+/// A loaded model.
 pub struct Model {
     model: decant_models::Model,
-    source: ModelSource,
-    storage: Storage,
 }
 
 impl Model {
@@ -45,7 +43,7 @@ impl Model {
         };
         let model = decant_models::Model::load(source, options, &hub, &mut told)?;
         bar.finish_and_clear();
-        Ok(Model { model, source: source.clone(), storage })
+        Ok(Model { model })
     }
 
     /// Loads the model that a trace was made with: from `source`, or from where it was then.
@@ -63,24 +61,15 @@ impl Model {
         Ok(model)
     }
 
-    /// Name, digest and what else its rows depend on, as traces keep them.
+    /// Source, digest and what else its rows depend on, as traces keep them.
     pub fn id(&self) -> ModelId {
-        let kv = (self.storage.kv != KvFormat::default()).then(|| self.storage.kv.to_string());
-        let quantise = self.storage.quantize.map(|to| to.to_string());
-        ModelId { source: self.source.to_string(), hash: self.model.info.hash.clone(), quantise, kv }
+        self.model.id()
     }
 
     /// What the template makes of a user's message, if the model has one.
-    ///
-    /// A template that asks for today's date is first told none, which careful ones provide for: so that the text does not
-    /// depend on the day. One that insists gets the date.
     pub fn chat(&self, message: &str) -> Option<Result<String, TemplateError>> {
         let template = self.model.template.as_ref()?;
-        let render = |now| template.render(&[Message::new("user", message)], true, now);
-        Some(render(None).or_else(|error| match error {
-            TemplateError::Invalid { .. } => render(Some(now())),
-            error => Err(error),
-        }))
+        Some(template.render_undated(&[Message::new("user", message)], true, || SystemTime::now().into()))
     }
 
     /// The model itself.
@@ -113,17 +102,6 @@ impl Model {
             false => self.tokenizer().bytes(token),
         }
     }
-
-    /// The tokens of a prompt: an empty one is BOS alone.
-    pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<TokenId>> {
-        if !text.is_empty() {
-            return Ok(self.tokenizer().encode(text, add_special)?);
-        }
-        match self.tokenizer().bos() {
-            Some(bos) => Ok(vec![bos]),
-            None => bail!("the prompt is empty, and the model {} has no BOS token to start from", self.source),
-        }
-    }
 }
 
 /// Shows how far each file, or the quantising, has come, if loading takes more than a second.
@@ -138,9 +116,4 @@ fn show(bar: &mut ProgressBar, Progress { file, done, total }: Progress<'_>, ses
 /// The hub, its cache and its token, as the environment names them.
 pub fn hub_settings() -> HubSettings {
     HubSettings::from_env(|name| std::env::var(name).ok())
-}
-
-fn now() -> Moment {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    Moment::from_unix(seconds.try_into().unwrap_or(i64::MAX))
 }

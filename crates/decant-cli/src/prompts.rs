@@ -25,7 +25,7 @@ impl Prompt {
         let chat = rendered.is_some();
         let text = rendered.unwrap_or(text);
         // A rendered template brings its own BOS.
-        let ids = model.encode(&text, !chat)?;
+        let ids = model.tokenizer().encode_prompt(&text, !chat)?;
         Ok(Prompt { text, ids, chat })
     }
 }

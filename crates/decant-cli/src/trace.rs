@@ -50,7 +50,7 @@ fn show(traces: &[Trace], session: &Session) -> Result<()> {
             header.seed,
             heat::harmless(&header.model.source)
         )?;
-        write!(out, "{dim}{}{dim:#}", heat::harmless(&header.prompt))?;
+        write!(out, "{dim}{}{dim:#}", heat::harmless(&header.before()))?;
         for span in Spans::of(trace) {
             heat::write(&mut out, paint, trace.steps[span.token].step.entropy, &span.text)?;
         }

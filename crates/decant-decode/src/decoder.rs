@@ -113,6 +113,8 @@ pub struct State<C> {
     /// Prompt and text so far. The cache holds a prefix of it; what is missing there is fed before the next draw.
     pub(crate) tokens: Vec<TokenId>,
     pub(crate) prompt_len: usize,
+    /// How many tokens the text had generated when it was begun here.
+    resumed: usize,
     /// The logits after the last token in the cache; empty before the first.
     pub(crate) row: Vec<f32>,
     pub(crate) seed: Seed,
@@ -127,9 +129,14 @@ impl<C> State<C> {
         &self.tokens[..self.prompt_len]
     }
 
-    /// The tokens drawn so far, an end token included.
+    /// The tokens after the prompt, an end token included.
     pub fn generated(&self) -> &[TokenId] {
         &self.tokens[self.prompt_len..]
+    }
+
+    /// Those of them that were drawn here, not [given](Decoder::resume).
+    pub fn drawn(&self) -> &[TokenId] {
+        &self.generated()[self.resumed..]
     }
 
     /// What the model keeps of the tokens fed so far.
@@ -199,16 +206,31 @@ impl<'m, M: LanguageModel> Decoder<'m, M> {
     /// A text that begins with `prompt`; its token i is drawn with the coins of position i of the seed's stream,
     /// whatever the length of the prompt. Nothing is fed yet.
     pub fn start(&self, prompt: &[TokenId], seed: Seed, stream: u32) -> Result<State<M::Cache>, DecodeError> {
+        self.resume(prompt, &[], seed, stream)
+    }
+
+    /// The same of a text that some tokens were generated of elsewhere: they count for positions, limits and stages that
+    /// look back, so that it goes on as if it had been drawn here. Only what a stage learns from drawing (`mirostat`,
+    /// `adaptive_p`) begins anew. Nothing is fed yet.
+    pub fn resume(
+        &self,
+        prompt: &[TokenId],
+        generated: &[TokenId],
+        seed: Seed,
+        stream: u32,
+    ) -> Result<State<M::Cache>, DecodeError> {
+        let (tokens, context) = ([prompt, generated].concat(), self.model.context());
         if prompt.is_empty() {
             return Err(DecodeError::EmptyPrompt);
         }
-        if prompt.len() > self.model.context() {
-            return Err(DecodeError::PromptTooLong { prompt: prompt.len(), context: self.model.context() });
+        if tokens.len() > context {
+            return Err(DecodeError::PromptTooLong { prompt: tokens.len(), context });
         }
         Ok(State {
             cache: self.model.empty(),
-            tokens: prompt.to_vec(),
+            tokens,
             prompt_len: prompt.len(),
+            resumed: generated.len(),
             row: Vec::new(),
             seed,
             stream,
@@ -352,6 +374,17 @@ mod tests {
             prop_assert_eq!(state.prompt(), &prompt);
             prop_assert_eq!(state.generated(), &context[prompt.len()..]);
             prop_assert_eq!(context.len(), (prompt.len() + 12).min(Hashed::CONTEXT));
+        }
+
+        #[test]
+        fn a_text_resumed_anywhere_goes_on_as_if_unbroken(seed: u64, cut in 0usize..=20) {
+            let decoder = decoder("temp=2,repetition_penalty=1.5,top_h=0.8", limits(20));
+            let mut whole = decoder.start(&[3, 1], Seed(seed), 4).unwrap();
+            let steps = run(&decoder, &mut whole);
+
+            let mut state = decoder.resume(&[3, 1], &whole.generated()[..cut], Seed(seed), 4).unwrap();
+            prop_assert_eq!(run(&decoder, &mut state), &steps[cut..]);
+            prop_assert_eq!((state.generated(), state.drawn()), (whole.generated(), &whole.generated()[cut..]));
         }
 
         #[test]

@@ -24,5 +24,5 @@ pub use strategy::{
     Beam, By, Candidate, Cost, DecodeSpec, DecodeSpecError, Last, Loss, Outcome, Rerank, UnknownLoss, Watch,
 };
 pub use text::{TextStream, Utf8Stream};
-pub use trace::{FORMAT, Header, ModelId, Piece, TopToken, Trace, TraceLine, TraceStep};
+pub use trace::{FORMAT, Generated, Header, ModelId, Piece, TopToken, Trace, TraceLine, TraceStep};
 pub use trace_file::{TraceError, TraceWriter, Traces};

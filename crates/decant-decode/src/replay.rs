@@ -34,8 +34,11 @@ pub fn replay<M: LanguageModel>(
         return Ok(None);
     }
     let header = &trace.header;
-    let mut state = decoder.start(&header.prompt_ids, Seed(header.seed), header.stream)?;
-    let mut replay = Replay { trace, stops, text: TextStream::new(&header.stop), seen: 0, difference: None };
+    let generated = &header.generated;
+    let mut state = decoder.resume(&header.prompt_ids, &generated.ids, Seed(header.seed), header.stream)?;
+    let mut text = TextStream::new(&header.stop);
+    text.push(generated.piece.bytes());
+    let mut replay = Replay { trace, stops, text, seen: 0, difference: None };
     let outcome = decoder.decode(&header.decode, &mut state, &mut replay)?;
     let Replay { seen, difference, .. } = replay;
     if difference.is_some() {
@@ -128,8 +131,8 @@ fn differ(position: usize, field: &'static str, recorded: impl Display, replayed
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Finish;
     use crate::testing::{HASHED, Hashed, recorded, recorded_by};
+    use crate::{Finish, Generated, Piece};
     use decant_sampling::Sampler;
 
     fn check(trace: &Trace) -> Option<Difference> {
@@ -200,6 +203,23 @@ mod tests {
         assert_eq!(tampered(|t| t.finish = Some(Finish::Eos)), Some((8, "finish")));
         assert_eq!(tampered(|t| t.header.limits.max_tokens = 5), Some((5, "token")));
         assert!(tampered(|t| t.header.seed += 1).is_some());
+    }
+
+    /// The stop string begins in what had been generated.
+    #[test]
+    fn a_text_that_was_gone_on_with_comes_out_again() {
+        let mut trace = recorded(7);
+        let piece =
+            |steps: &[TraceStep]| steps.iter().flat_map(|step| step.piece.bytes().to_vec()).collect::<Vec<u8>>();
+        trace.header.stop = vec![String::from_utf8(piece(&trace.steps[2..4])).unwrap()];
+        let generated = &trace.steps[..3];
+        let ids = generated.iter().map(|step| step.step.token).collect();
+        trace.header.generated = Generated { ids, piece: Piece::new(piece(generated)) };
+        trace.steps = trace.steps[3..4].to_vec();
+        trace.finish = Some(Finish::Stop);
+        assert_eq!(check(&trace), None);
+        trace.header.generated.ids[1] ^= 1;
+        assert!(check(&trace).is_some());
     }
 
     #[test]

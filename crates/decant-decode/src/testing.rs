@@ -1,10 +1,9 @@
 //! A model and a trace small enough to be read, for the tests of this crate.
 
 use crate::{
-    Decoder, FORMAT, Feed, Header, LanguageModel, Limits, ModelError, ModelId, Piece, Rows, TopToken, Trace, TraceStep,
-    Watch, alternatives,
+    Decoder, FORMAT, Feed, Generated, Header, LanguageModel, Limits, ModelError, ModelId, Rows, Trace, TraceStep, Watch,
 };
-use decant_sampling::{Logits, Sampler, Seed, Step, TokenId};
+use decant_sampling::{Sampler, Seed, Step, TokenId};
 use std::ops::ControlFlow;
 
 /// A model whose row is a hash of the whole context, in a cache that is the context itself.
@@ -85,14 +84,8 @@ struct Recorder(Vec<TraceStep>);
 
 impl Watch for Recorder {
     fn token(&mut self, step: &Step, row: &[f32]) -> ControlFlow<()> {
-        let piece = |token: TokenId| [b'a' + token as u8];
-        let top = alternatives(Logits::new(row).unwrap(), 3);
-        self.0.push(TraceStep {
-            position: self.0.len(),
-            step: *step,
-            piece: Piece::new(piece(step.token)),
-            top: top.into_iter().map(|top| TopToken::new(top, piece(top.token))).collect(),
-        });
+        let spell = |token: TokenId| &b"abcdefghijklmnopqrstuvwxyz"[token as usize..][..1];
+        self.0.push(TraceStep::new(self.0.len(), *step, spell(step.token), row, spell));
         ControlFlow::Continue(())
     }
 }
@@ -110,6 +103,7 @@ pub fn recorded_by(sampler: &str, decode: &str, seed: u64) -> Trace {
         stream: 3,
         prompt: "bc".to_owned(),
         prompt_ids: vec![1, 2],
+        generated: Generated::default(),
         limits: limits.clone(),
         stop: vec![],
     };

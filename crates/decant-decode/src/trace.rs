@@ -1,7 +1,7 @@
 //! A run as data: everything that its plots need, and everything that makes it come out again.
 
-use crate::{Alternative, DecodeSpec, Finish, Limits, Outcome};
-use decant_sampling::{SamplerSpec, Step, TokenId};
+use crate::{Alternative, DecodeSpec, Finish, Limits, Outcome, alternatives};
+use decant_sampling::{Logits, SamplerSpec, Step, TokenId};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -57,10 +57,37 @@ pub struct Header {
     pub prompt: String,
     /// The prompt's tokens.
     pub prompt_ids: Vec<TokenId>,
+    /// What had been generated of the text before its first step.
+    #[serde(default, skip_serializing_if = "Generated::is_empty")]
+    pub generated: Generated,
     /// Where the text had to end at the latest.
     pub limits: Limits,
     /// The strings that end the text.
     pub stop: Vec<String>,
+}
+
+impl Header {
+    /// What stands before the first step: the prompt, and what had been generated.
+    pub fn before(&self) -> String {
+        format!("{}{}", self.prompt, self.generated.piece.text())
+    }
+}
+
+/// Tokens that a text had before it was gone on with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generated {
+    /// Their ids.
+    pub ids: Vec<TokenId>,
+    /// Their bytes.
+    #[serde(flatten)]
+    pub piece: Piece,
+}
+
+impl Generated {
+    /// Whether there are none: the text is made from its beginning.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
 }
 
 /// Which model, and which bits of it.
@@ -78,6 +105,9 @@ pub struct ModelId {
     pub kv: Option<String>,
 }
 
+/// How many alternatives a trace keeps of every step.
+const TOP: usize = 5;
+
 /// One token drawn, with what the sampler saw and what else was probable.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TraceStep {
@@ -91,6 +121,22 @@ pub struct TraceStep {
     pub piece: Piece,
     /// The most probable tokens of the row, in falling probability.
     pub top: Vec<TopToken>,
+}
+
+impl TraceStep {
+    /// The token at `position`, drawn from `row`, shape `[vocab]`, with the bytes that it has there. `spell` gives those of
+    /// the alternatives, of which a few are kept.
+    pub fn new<'b>(
+        position: usize,
+        step: Step,
+        bytes: &[u8],
+        row: &[f32],
+        spell: impl Fn(TokenId) -> &'b [u8],
+    ) -> Self {
+        let top = Logits::new(row).map(|row| alternatives(row, TOP)).unwrap_or_default();
+        let top = top.into_iter().map(|top| TopToken::new(top, spell(top.token))).collect();
+        TraceStep { position, step, piece: Piece::new(bytes), top }
+    }
 }
 
 /// A token that could have been drawn.
@@ -114,7 +160,7 @@ impl TopToken {
 
 /// The bytes of a token. As JSON `"text"`, and beside it the exact bytes as `"hex"` where they are not UTF-8 by
 /// themselves (a code point may be split over tokens).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "PieceJson", try_from = "PieceJson")]
 pub struct Piece(Vec<u8>);
 

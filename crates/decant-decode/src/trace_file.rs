@@ -104,10 +104,10 @@ impl Traces {
             (TraceLine::Header(header), _) => {
                 self.traces.push(Trace { header: *header, steps: Vec::new(), outcome: None, finish: None });
             }
-            (TraceLine::Step(step), Some(trace)) if step.position == trace.steps.len() => trace.steps.push(step),
-            (TraceLine::Step(step), Some(trace)) => {
-                return order(format!("step {} follows {} steps", step.position, trace.steps.len()));
-            }
+            (TraceLine::Step(step), Some(trace)) => match trace.header.generated.ids.len() + trace.steps.len() {
+                made if made == step.position => trace.steps.push(step),
+                made => return order(format!("step {} follows {made} steps", step.position)),
+            },
             (TraceLine::Outcome(outcome), Some(trace)) => trace.outcome = Some(outcome),
             (TraceLine::Finish(finish), Some(trace)) => trace.finish = Some(finish),
             (_, None) => return order("a header must come first".to_owned()),

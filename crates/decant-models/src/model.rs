@@ -10,11 +10,12 @@ use crate::checkpoint::{ConfigJson, GgufTensors, Shards, gguf_config, map_file};
 use crate::gguf::Gguf;
 use crate::hub::{Hub, HubModel, Progress};
 use crate::identity::Identity;
-use crate::native::{EngineOptions, NativeModel};
+use crate::native::{EngineOptions, KvFormat, NativeModel};
 use crate::quantise::{Quantisation, Quantised};
 use crate::template::ChatTemplate;
 use crate::tokenizer::Tokenizer;
 use crate::weights::{ModelConfig, Storage, TensorSource};
+use decant_decode::ModelId;
 
 /// What the embedded model is called where a model is asked for.
 const EMBEDDED: &str = "embedded";
@@ -102,6 +103,9 @@ pub struct Model {
     pub template: Option<ChatTemplate>,
     /// What is known of it.
     pub info: ModelInfo,
+    /// What the user calls it, and what its matrices were quantised to while loading.
+    source: String,
+    quantise: Option<Quantisation>,
 }
 
 /// How a model is loaded and run.
@@ -132,13 +136,25 @@ impl Model {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Self, LoadError> {
         let options = options.into();
-        match source {
+        let model = match source {
             ModelSource::Embedded => Model::from_gguf(&Storage::new(STORIES), EMBEDDED, options, progress),
             ModelSource::Path(path) => Model::from_path(path, &stem(path), options, progress),
             ModelSource::Hub(model) => {
                 let path = hub.fetch(model, progress)?;
                 Model::from_path(&path, &model.repository(), options, progress)
             }
+        };
+        Ok(Model { source: source.to_string(), ..model? })
+    }
+
+    /// Source, digest and what else its rows depend on, as traces keep them.
+    pub fn id(&self) -> ModelId {
+        let kv = self.engine.options().kv;
+        ModelId {
+            source: self.source.clone(),
+            hash: self.info.hash.clone(),
+            quantise: self.quantise.map(|to| to.to_string()),
+            kv: (kv != KvFormat::default()).then(|| kv.to_string()),
         }
     }
 
@@ -223,7 +239,14 @@ impl Model {
                 NativeModel::new(config, &quantised, options.engine)?
             }
         };
-        Ok(Model { engine: Arc::new(engine), tokenizer, template, info })
+        Ok(Model {
+            engine: Arc::new(engine),
+            tokenizer,
+            template,
+            info,
+            source: String::new(),
+            quantise: options.quantise,
+        })
     }
 }
 

@@ -167,6 +167,23 @@ impl ChatTemplate {
         let template = environment.template_from_str(&self.source)?;
         Ok(template.render(Serde(&variables))?)
     }
+
+    /// The same by a template that asks for today's date only if it insists: at first it is told none, which careful ones
+    /// provide for, so that the text does not depend on the day.
+    ///
+    /// # Errors
+    /// As [`render`](Self::render).
+    pub fn render_undated(
+        &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+        now: impl FnOnce() -> Moment,
+    ) -> Result<String, TemplateError> {
+        self.render(messages, add_generation_prompt, None).or_else(|error| match error {
+            TemplateError::Invalid { .. } => self.render(messages, add_generation_prompt, Some(now())),
+            error => Err(error),
+        })
+    }
 }
 
 /// `tokenizer_config.json`, as far as a template needs it.

@@ -66,6 +66,17 @@ impl Tokenizer {
         Ok(ids)
     }
 
+    /// The tokens of a prompt, at least one: as [`encode`](Self::encode) has them, and BOS alone for an empty text.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode); [`TokenizerError::Empty`] where an empty text has no BOS to start from.
+    pub fn encode_prompt(&self, text: &str, add_special: bool) -> Result<Vec<TokenId>, TokenizerError> {
+        match text.is_empty() {
+            true => self.bos().map(|bos| vec![bos]).ok_or(TokenizerError::Empty),
+            false => self.encode(text, add_special),
+        }
+    }
+
     /// The bytes that a token adds to a text, whatever stands before it: nothing for control tokens and ids outside the
     /// vocabulary, perhaps a part of a character for others.
     pub fn bytes(&self, id: TokenId) -> &[u8] {

@@ -3,7 +3,7 @@
 use crate::api::Prompt;
 use crate::error::ApiError;
 use crate::scheduler::{Ended, Listener};
-use decant_decode::{Alternative, Finish, Outcome, TextStream, TokenId, Utf8Stream, alternatives};
+use decant_decode::{Alternative, Finish, Outcome, TextStream, TokenId, TraceStep, Utf8Stream, alternatives};
 use decant_models::Model;
 use decant_sampling::{EntropyStats, Logits, Step};
 use serde::Serialize;
@@ -43,6 +43,8 @@ pub struct Said {
     pub alternatives: Vec<Alternative>,
     /// What the sampler saw; not for a prompt's.
     pub step: Option<Step>,
+    /// The same as a trace has it, if somebody asked.
+    pub traced: Option<TraceStep>,
 }
 
 /// How a choice ended.
@@ -121,9 +123,18 @@ pub struct Telling {
     pub stop: Vec<String>,
     /// Which choice of the request the job's first one is.
     pub first_index: usize,
+    /// What was generated of each text before.
+    pub generated: Vec<TokenId>,
+    /// Whether steps are told as a trace has them, too.
+    pub trace: bool,
 }
 
 impl Telling {
+    /// The bytes of the token at a place of the generated text.
+    fn bytes(&self, place: usize, token: TokenId) -> &[u8] {
+        self.prompt.bytes(place, token, &self.model.tokenizer)
+    }
+
     /// Whether the rows of the prompt are asked for.
     pub fn tells_prompt(&self) -> bool {
         self.echo && self.alternatives.is_some()
@@ -143,13 +154,42 @@ pub struct Teller {
 /// A choice's text in the making.
 #[derive(Clone, Default)]
 struct Text {
-    /// Whether a piece of it was told, and a token.
+    /// Whether a piece of it was told.
     begun: bool,
-    spoken: bool,
+    /// How many tokens it has.
+    made: usize,
     /// Up to a stop string.
     text: TextStream,
-    /// Of all of it.
+    /// How many bytes of what comes out of it next stood there before.
+    known: usize,
+    /// Of all that is told.
     length: Length,
+}
+
+impl Text {
+    /// Takes a token's bytes; says what became certain of the text, and how many characters stand before the token.
+    fn push(&mut self, bytes: &[u8]) -> (String, usize) {
+        self.made += 1;
+        let certain = self.text.push(bytes);
+        (self.new_of(certain), self.length.push(bytes))
+    }
+
+    /// What is left of a piece of the text without what stood there before.
+    fn new_of(&mut self, mut piece: String) -> String {
+        let known = self.known.min(piece.len());
+        self.known -= known;
+        piece.drain(..known);
+        piece
+    }
+
+    /// A text that had these tokens' bytes before. What they end with may yet turn out to begin a stop string.
+    fn go_on<'b>(&mut self, tokens: impl Iterator<Item = &'b [u8]>) {
+        for bytes in tokens {
+            self.made += 1;
+            self.known += self.length.utf8.push(bytes).len();
+            self.known -= self.text.push(bytes).len();
+        }
+    }
 }
 
 /// How many characters a text has that comes in bytes.
@@ -171,7 +211,8 @@ impl Length {
 impl Teller {
     /// Tells of so many choices.
     pub fn new(telling: Telling, choices: u32, outbox: Outbox) -> Self {
-        let text = Text { text: TextStream::new(&telling.stop), ..Text::default() };
+        let mut text = Text { text: TextStream::new(&telling.stop), ..Text::default() };
+        text.go_on(telling.generated.iter().enumerate().map(|(place, &token)| telling.bytes(place, token)));
         let (prompt, prompt_length) = (Vec::new(), Length::default());
         let mut teller = Teller { prompt, prompt_length, texts: vec![text; choices as usize], telling, outbox };
         // Nothing foretold the first token, so it comes without a row.
@@ -181,18 +222,10 @@ impl Teller {
         teller
     }
 
-    /// The bytes of a generated token; at the very start of a text they may differ.
-    fn bytes(&self, token: TokenId, first: bool) -> &[u8] {
-        match first && self.telling.prompt.text.is_empty() {
-            true => self.telling.model.tokenizer.first_bytes(token),
-            false => self.telling.model.tokenizer.bytes(token),
-        }
-    }
-
     /// A token that stands against a row. Its logprob and the alternatives are of one computation, so that the most probable
     /// token is known by equality.
     fn judged(&self, token: TokenId, offset: usize, row: Option<&[f32]>, step: Option<Step>) -> Said {
-        let mut said = Said { token, offset, logprob: None, alternatives: Vec::new(), step };
+        let mut said = Said { token, offset, logprob: None, alternatives: Vec::new(), step, traced: None };
         let logits = row.and_then(|row| Logits::new(row).ok());
         if let (Some(n), Some(logits)) = (self.telling.alternatives, logits) {
             let logit = logits.row().get(token as usize);
@@ -244,14 +277,15 @@ impl Listener for Teller {
 
     fn token(&mut self, choice: u32, step: &Step, row: &[f32]) -> ControlFlow<()> {
         let begins = self.begin(choice);
-        let first = !self.texts[choice as usize].spoken;
-        let bytes = self.bytes(step.token, first).to_vec();
-        let text = &mut self.texts[choice as usize];
-        text.spoken = true;
-        let offset = text.length.push(&bytes);
-        let certain = text.text.push(&bytes);
+        let Teller { telling, texts, .. } = self;
+        let text = &mut texts[choice as usize];
+        let position = text.made;
+        let bytes = telling.bytes(position, step.token);
+        let (certain, offset) = text.push(bytes);
         let stopped = text.text.stopped();
-        let said = self.judged(step.token, offset, Some(row), Some(*step));
+        let spell = |token| telling.model.tokenizer.bytes(token);
+        let traced = telling.trace.then(|| TraceStep::new(position, *step, bytes, row, spell));
+        let said = Said { traced, ..self.judged(step.token, offset, Some(row), Some(*step)) };
         self.tell(choice, begins, certain, vec![said], None);
         if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
@@ -262,7 +296,7 @@ impl Listener for Teller {
         }
         let mut text = TextStream::new(&self.telling.stop);
         for (place, &token) in generated.iter().enumerate() {
-            text.push(self.bytes(token, place == 0));
+            text.push(self.telling.bytes(place, token));
         }
         text.finish();
         text.stopped()
@@ -278,7 +312,9 @@ impl Listener for Teller {
 
     fn end(&mut self, choice: u32, ended: Ended) {
         let begins = self.begin(choice);
-        let rest = self.texts[choice as usize].text.finish();
+        let text = &mut self.texts[choice as usize];
+        let rest = text.text.finish();
+        let rest = text.new_of(rest);
         let end = match ended {
             Ended::Done(outcome) => {
                 let reason = match outcome.finish {

@@ -14,7 +14,6 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use decant_decode::Limits;
 use decant_models::Model;
 use decant_sampling::Seed;
 use futures_util::stream;
@@ -65,7 +64,7 @@ impl Talk {
         let about = About::new::<F>(&request, seeds, serving);
         let (outbox, inbox) = channel();
         let talk = Talk {
-            usage: Usage::of_prompts(request.prompts.iter().map(|prompt| prompt.ids.len()).sum()),
+            usage: Usage::of_prompts(request.fed()),
             about: Arc::new(about),
             inbox,
             open: choices * request.prompts.len(),
@@ -159,14 +158,10 @@ fn first_seeds(request: &Request) -> Vec<u64> {
 
 /// The jobs of a request: one for each prompt.
 fn jobs(request: Request, firsts: &[u64], model: &Arc<Model>, outbox: &Outbox) -> Result<Vec<Job>, ApiError> {
-    let Request { prompts, generation, echo, alternatives } = request;
+    let limits = request.limits(model.tokenizer.ends());
+    let Request { prompts, generation, echo, alternatives, generated } = request;
     let sampler = ready(&generation.sampler, model)?;
     let deadline = generation.deadline.and_then(|time| Instant::now().checked_add(time));
-    let limits = Limits {
-        max_tokens: generation.max_tokens.unwrap_or(usize::MAX),
-        ends: model.tokenizer.ends().to_vec(),
-        ignore_eos: generation.ignore_eos,
-    };
     let job = |(place, (prompt, &seed)): (usize, (Prompt, &u64))| {
         let ids = prompt.ids.clone();
         let telling = Telling {
@@ -176,9 +171,12 @@ fn jobs(request: Request, firsts: &[u64], model: &Arc<Model>, outbox: &Outbox) -
             alternatives,
             stop: generation.stop.clone(),
             first_index: place * generation.choices as usize,
+            generated: generated.clone(),
+            trace: generation.trace,
         };
         Job {
             prompt: ids,
+            generated: generated.clone(),
             sampler: sampler.clone(),
             decode: generation.decode.clone(),
             limits: limits.clone(),

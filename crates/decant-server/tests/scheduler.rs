@@ -99,6 +99,7 @@ impl Ask {
             limits: self.limits(),
             seed: Seed(self.seed),
             choices: self.choices,
+            generated: Vec::new(),
             prompt_rows: false,
             deadline: None,
             listener: Box::new(Ear { heard, ended: sender, gone, credit, stop: self.stop }),

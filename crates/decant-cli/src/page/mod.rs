@@ -94,7 +94,7 @@ fn numbers(trace: &Trace) -> String {
 
 /// Prompt and text, each token on its colour.
 fn text(trace: &Trace) -> String {
-    let mut html = format!("<p class=\"text\"><span class=\"prompt\">{}</span>", escape(&trace.header.prompt));
+    let mut html = format!("<p class=\"text\"><span class=\"prompt\">{}</span>", escape(&trace.header.before()));
     for span in Spans::of(trace) {
         let step = &trace.steps[span.token];
         let line_end = if span.text.starts_with('\n') { " nl" } else { "" };

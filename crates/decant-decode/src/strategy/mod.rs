@@ -80,7 +80,7 @@ impl<M: LanguageModel> Decoder<'_, M> {
         let mut stopped = false;
         while !stopped && let Some(step) = self.step(state)? {
             // The first token's row came with the prompt.
-            if state.generated().len() > 1 {
+            if state.drawn().len() > 1 {
                 cost.count(1, 1);
                 watch.spent(cost);
             }

@@ -1,5 +1,7 @@
 //! A date and time of day, as templates ask for it.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 /// A second of the proleptic Gregorian calendar, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
@@ -77,6 +79,13 @@ impl Moment {
             text.push_str(&field);
         }
         Ok(text)
+    }
+}
+
+impl From<SystemTime> for Moment {
+    fn from(time: SystemTime) -> Self {
+        let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Moment::from_unix(seconds.try_into().unwrap_or(i64::MAX))
     }
 }
 

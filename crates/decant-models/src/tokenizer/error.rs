@@ -26,6 +26,9 @@ pub enum TokenizerError {
         /// What it may say.
         known: Vec<&'static str>,
     },
+    /// An empty prompt, and no token to start from instead.
+    #[error("the prompt is empty, and the model has no BOS token to start from")]
+    Empty,
     /// A merge that is not two tokens whose joint is a token too.
     #[error("merge {index}, `{merge}`, does not join two tokens of the vocabulary into a third")]
     Merge {

@@ -3,7 +3,7 @@
 use super::{Form, Request};
 use crate::app::Serving;
 use crate::listener::{Piece, Reason, Said};
-use decant_decode::{Alternative, Outcome, TokenId};
+use decant_decode::{Alternative, FORMAT, Generated, Header, Outcome, Piece as Bytes, TokenId, TraceLine};
 use decant_models::tokenizer::Tokenizer;
 use decant_models::{Model, ModelInfo};
 use decant_sampling::{Lexicon, Step};
@@ -38,6 +38,8 @@ pub struct About {
     pub logprobs: bool,
     /// Whether the outcome of the strategy is told.
     pub outcome: bool,
+    /// What was asked, if traces are told.
+    traced: Option<Request>,
 }
 
 impl About {
@@ -55,7 +57,29 @@ impl About {
             seeds,
             logprobs: request.alternatives.is_some(),
             outcome: !request.generation.decode.is_sample(),
+            traced: request.generation.trace.then(|| request.clone()),
         }
+    }
+
+    /// How the trace of a choice begins.
+    fn header(&self, request: &Request, choice: usize) -> Option<Header> {
+        let Request { generation, generated: ids, .. } = request;
+        let (prompt, tokenizer) = (request.prompt_of(choice)?, &self.model.tokenizer);
+        let bytes = ids.iter().enumerate().flat_map(|(place, &token)| prompt.bytes(place, token, tokenizer)).copied();
+        Some(Header {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            model: self.model.id(),
+            sampler: generation.sampler.clone(),
+            decode: generation.decode.clone(),
+            seed: self.seeds.get(choice).copied()?,
+            stream: 0,
+            prompt: prompt.text.clone(),
+            prompt_ids: prompt.ids.clone(),
+            generated: Generated { piece: Bytes::new(bytes.collect::<Vec<u8>>()), ids: ids.clone() },
+            limits: request.limits(tokenizer.ends()),
+            stop: generation.stop.clone(),
+        })
     }
 }
 
@@ -164,6 +188,9 @@ pub(super) struct Decant {
     finish: Option<Reason>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
+    /// The lines of its trace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<Vec<TraceLine>>,
 }
 
 #[derive(Serialize)]
@@ -187,8 +214,20 @@ impl Decant {
             steps: piece.said.iter().filter_map(|said| said.step).collect(),
             finish: end.map(|end| end.reason),
             outcome: end.and_then(|end| end.outcome.clone()).filter(|_| about.outcome),
+            trace: about.traced.as_ref().map(|request| trace(piece, request, about)),
         }
     }
+}
+
+/// A piece as lines of a trace. One that a deadline cut off has no end.
+fn trace(piece: &Piece, request: &Request, about: &About) -> Vec<TraceLine> {
+    let header = piece.begins.then(|| about.header(request, piece.index)).flatten();
+    let steps = piece.said.iter().filter_map(|said| said.traced.clone());
+    let end = piece.end.as_ref().and_then(|end| end.as_ref().ok()?.outcome.as_ref());
+    let header = header.map(|header| TraceLine::Header(Box::new(header)));
+    let outcome = end.filter(|_| about.outcome).map(|outcome| TraceLine::Outcome(outcome.clone()));
+    let finish = end.map(|outcome| TraceLine::Finish(outcome.finish));
+    header.into_iter().chain(steps.map(TraceLine::Step)).chain(outcome).chain(finish).collect()
 }
 
 /// OpenAI's word for why a piece was the last one.

@@ -1,17 +1,17 @@
 //! `/v1/chat/completions`: a conversation goes on, as the model's template frames it.
 
 use super::answer::{Decant, finish_reason, spell, told};
-use super::generation::{MOST_ALTERNATIVES, encode, n_probs, refuse_tools};
+use super::generation::{MOST_ALTERNATIVES, n_probs, refuse_tools};
 use super::{About, Form, Generation, Object, Prompt, Request};
 use crate::app::Serving;
 use crate::error::ApiError;
 use crate::listener::{Piece, Said};
 use decant_decode::TokenId;
-use decant_models::template::{ChatTemplate, Message, Moment, TemplateError};
+use decant_models::template::Message;
 use decant_models::tokenizer::Tokenizer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// OpenAI's chat completions.
 pub struct Chat;
@@ -23,18 +23,14 @@ impl Form for Chat {
 
     fn read(mut object: Object<'_>, serving: &Serving, lenient: bool) -> Result<Request, ApiError> {
         refuse_tools(&mut object)?;
-        let expected = "a list of messages, each with a role and a content of text";
-        let given: Option<Vec<MessageBody>> = object.take("messages", expected)?;
-        let given = given.ok_or_else(|| ApiError::field("messages", format!("messages must be given: {expected}")))?;
-        let messages = given.into_iter().enumerate().map(|(place, given)| given.read(place, lenient));
-        let messages: Vec<Message> = messages.collect::<Result<_, _>>()?;
+        let given: Option<Conversation> = object.take("messages", CONVERSATION)?;
+        let given =
+            given.ok_or_else(|| ApiError::field("messages", format!("messages must be given: {CONVERSATION}")))?;
         let add_generation_prompt = object.take("add_generation_prompt", "true or false")?.unwrap_or(true);
-        let text = render(&messages, add_generation_prompt, serving)?;
-        // A rendered template brings its own BOS.
-        let ids = encode(&text, false, serving, "messages")?;
+        let prompt = given.prompt(add_generation_prompt, serving, lenient)?;
         let alternatives = alternatives(&mut object)?;
         let generation = Generation::read(object, None, lenient)?;
-        Ok(Request { prompts: vec![Prompt { text, ids }], generation, echo: false, alternatives })
+        Ok(Request { prompts: vec![prompt], generation, echo: false, alternatives, generated: Vec::new() })
     }
 
     fn choice(piece: Piece, about: &About, streamed: bool) -> Choice {
@@ -107,27 +103,35 @@ impl MessageBody {
     }
 }
 
-/// The conversation in the model's template.
-fn render(messages: &[Message], add_generation_prompt: bool, serving: &Serving) -> Result<String, ApiError> {
-    let Some(template) = &serving.model.template else {
-        let message =
-            format!("the model {} has no chat template; ask /v1/completions to go on with a text", serving.name);
-        return Err(ApiError::field("messages", message));
-    };
-    rendered(template, messages, add_generation_prompt).map_err(|error| ApiError::field("messages", error))
-}
+/// A conversation, as it is sent.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct Conversation(Vec<MessageBody>);
 
-/// A template that asks for today's date is first told none, which careful ones provide for: so that the text does not
-/// depend on the day. One that insists gets the date.
-fn rendered(template: &ChatTemplate, messages: &[Message], generation: bool) -> Result<String, TemplateError> {
-    template.render(messages, generation, None).or_else(|error| match error {
-        TemplateError::Invalid { .. } => {
-            let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-            let now = Moment::from_unix(seconds.try_into().unwrap_or(i64::MAX));
-            template.render(messages, generation, Some(now))
-        }
-        error => Err(error),
-    })
+/// What a conversation may be.
+pub const CONVERSATION: &str = "a list of messages, each with a role and a content of text";
+
+impl Conversation {
+    /// The conversation in the model's template, and its tokens.
+    ///
+    /// # Errors
+    /// [`ApiError::Field`] with the part of `messages` that is at fault, or where the model has no template.
+    pub fn prompt(self, add_generation_prompt: bool, serving: &Serving, lenient: bool) -> Result<Prompt, ApiError> {
+        let messages = self.0.into_iter().enumerate().map(|(place, given)| given.read(place, lenient));
+        let messages: Vec<Message> = messages.collect::<Result<_, _>>()?;
+        let fault = |error: &dyn std::fmt::Display| ApiError::field("messages", error);
+        let Some(template) = &serving.model.template else {
+            let name = &serving.name;
+            return Err(fault(&format!(
+                "the model {name} has no chat template; ask /v1/completions to go on with a text"
+            )));
+        };
+        let text = template.render_undated(&messages, add_generation_prompt, || SystemTime::now().into());
+        let text = text.map_err(|error| fault(&error))?;
+        // A rendered template brings its own BOS.
+        let ids = serving.model.tokenizer.encode_prompt(&text, false).map_err(|error| fault(&error))?;
+        Ok(Prompt { text, ids })
+    }
 }
 
 /// One of the ways a conversation went on.

@@ -1,7 +1,7 @@
 //! `/v1/completions`: a text goes on.
 
 use super::answer::{Decant, finish_reason, spell, told, with_itself};
-use super::generation::{MOST_ALTERNATIVES, MOST_PROMPTS, encode, n_probs, refuse_tools};
+use super::generation::{MOST_ALTERNATIVES, MOST_PROMPTS, n_probs, refuse_tools};
 use super::{About, Form, Generation, Object, Prompt, Request};
 use crate::app::Serving;
 use crate::error::ApiError;
@@ -46,12 +46,16 @@ impl Form for Completions {
         let alternatives = object.take_as("logprobs", expected, |n| (n <= MOST_ALTERNATIVES).then_some(n))?;
         let alternatives = alternatives.or(n_probs(&mut object)?);
         let echo = object.take("echo", "true or false")?.unwrap_or(false);
+        let generated = generated(&mut object, &prompts, echo, serving)?;
         let generation = Generation::read(object, Some(MAX_TOKENS), lenient)?;
+        if !(generated.is_empty() || generation.decode.is_sample()) {
+            return Err(ApiError::field("generated", "generated is for texts that are sampled, not for a strategy"));
+        }
         if prompts.len() * generation.choices as usize > MOST_PROMPTS {
             let message = format!("n times the number of prompts must be at most {MOST_PROMPTS}");
             return Err(ApiError::field("n", message));
         }
-        Ok(Request { prompts, generation, echo, alternatives })
+        Ok(Request { prompts, generation, echo, alternatives, generated })
     }
 
     fn choice(piece: Piece, about: &About, _streamed: bool) -> Choice {
@@ -67,8 +71,8 @@ impl Form for Completions {
 
 fn prompts(given: Prompts, add_special: bool, serving: &Serving) -> Result<Vec<Prompt>, ApiError> {
     let of_text = |text: String| {
-        let ids = encode(&text, add_special, serving, "prompt")?;
-        Ok(Prompt { text, ids })
+        let ids = serving.model.tokenizer.encode_prompt(&text, add_special);
+        Ok(Prompt { ids: ids.map_err(|error| ApiError::field("prompt", error))?, text })
     };
     let count = match &given {
         Prompts::Text(_) | Prompts::Ids(_) => 1,
@@ -86,12 +90,33 @@ fn prompts(given: Prompts, add_special: bool, serving: &Serving) -> Result<Vec<P
     }
 }
 
+/// What was generated of the one text that is asked for.
+fn generated(
+    object: &mut Object<'_>,
+    prompts: &[Prompt],
+    echo: bool,
+    serving: &Serving,
+) -> Result<Vec<TokenId>, ApiError> {
+    let generated: Vec<TokenId> = object.take("generated", "a list of token ids")?.unwrap_or_default();
+    if !generated.is_empty() && (prompts.len() > 1 || echo) {
+        return Err(ApiError::field("generated", "generated belongs to one prompt, which is not echoed"));
+    }
+    known(&generated, "generated", serving)?;
+    Ok(generated)
+}
+
 /// Tokens as they are: nothing is put before them.
 fn of_ids(ids: Vec<TokenId>, serving: &Serving) -> Result<Prompt, ApiError> {
+    known(&ids, "prompt", serving)?;
+    Ok(Prompt { text: serving.model.tokenizer.decode(&ids), ids })
+}
+
+/// Whether the model has all these tokens.
+fn known(ids: &[TokenId], field: &str, serving: &Serving) -> Result<(), ApiError> {
     let vocab = serving.model.engine.vocab();
     match ids.iter().find(|&&id| id as usize >= vocab) {
-        Some(id) => Err(ApiError::field("prompt", format!("prompt: token {id} is not in the vocabulary of {vocab}"))),
-        None => Ok(Prompt { text: serving.model.tokenizer.decode(&ids), ids }),
+        Some(id) => Err(ApiError::field(field, format!("{field}: token {id} is not in the vocabulary of {vocab}"))),
+        None => Ok(()),
     }
 }
 

@@ -4,7 +4,8 @@ use super::{About, Object, sampler};
 use crate::app::Serving;
 use crate::error::ApiError;
 use crate::listener::Piece;
-use decant_decode::{By, DecodeSpec, TokenId};
+use decant_decode::{By, DecodeSpec, Limits, TokenId};
+use decant_models::tokenizer::Tokenizer;
 use decant_sampling::SamplerSpec;
 use serde::Serialize;
 use serde_json::json;
@@ -59,6 +60,30 @@ pub struct Request {
     pub echo: bool,
     /// How many alternatives are told of each position, if logprobs are asked for.
     pub alternatives: Option<usize>,
+    /// What was generated of the text before.
+    pub generated: Vec<TokenId>,
+}
+
+impl Request {
+    /// Where its texts end at the latest.
+    pub fn limits(&self, ends: &[TokenId]) -> Limits {
+        let more = self.generation.max_tokens.unwrap_or(usize::MAX);
+        Limits {
+            max_tokens: more.saturating_add(self.generated.len()),
+            ends: ends.to_vec(),
+            ignore_eos: self.generation.ignore_eos,
+        }
+    }
+
+    /// How many tokens are given.
+    pub fn fed(&self) -> usize {
+        self.prompts.iter().map(|prompt| prompt.ids.len()).sum::<usize>() + self.generated.len()
+    }
+
+    /// Which prompt a choice goes on from.
+    pub fn prompt_of(&self, choice: usize) -> Option<&Prompt> {
+        self.prompts.get(choice / self.generation.choices as usize)
+    }
 }
 
 /// Tokens to go on from.
@@ -68,6 +93,16 @@ pub struct Prompt {
     pub text: String,
     /// As the model is fed them.
     pub ids: Vec<TokenId>,
+}
+
+impl Prompt {
+    /// The bytes of the token at a place of the generated text; at the very start of a text they may differ.
+    pub fn bytes<'t>(&self, place: usize, token: TokenId, tokenizer: &'t Tokenizer) -> &'t [u8] {
+        match place == 0 && self.text.is_empty() {
+            true => tokenizer.first_bytes(token),
+            false => tokenizer.bytes(token),
+        }
+    }
 }
 
 /// How a text is made.
@@ -91,6 +126,8 @@ pub struct Generation {
     pub streaming: Option<Streaming>,
     /// How long it may take.
     pub deadline: Option<Duration>,
+    /// Whether every choice is told as a trace, too.
+    pub trace: bool,
 }
 
 /// How a text is told as it is made.
@@ -122,6 +159,7 @@ impl Generation {
             deadline: object.take_as("deadline", "a number of seconds > 0", |seconds: f64| {
                 Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero())
             })?,
+            trace: object.take("trace", "true or false")?.unwrap_or(false),
             sampler: sampler(object, lenient)?,
         })
     }
@@ -224,21 +262,6 @@ impl<'de> serde::Deserialize<'de> for OneOrMany {
     }
 }
 
-/// The tokens of a text. An empty one is BOS alone.
-///
-/// # Errors
-/// [`ApiError::Field`] if there is no BOS, or the tokenizer fails.
-pub(super) fn encode(text: &str, add_special: bool, serving: &Serving, param: &str) -> Result<Vec<TokenId>, ApiError> {
-    let tokenizer = &serving.model.tokenizer;
-    match (text.is_empty(), tokenizer.bos()) {
-        (true, Some(bos)) => Ok(vec![bos]),
-        (true, None) => {
-            Err(ApiError::field(param, "the prompt is empty, and the model has no BOS token to start from"))
-        }
-        (false, _) => tokenizer.encode(text, add_special).map_err(|error| ApiError::field(param, error)),
-    }
-}
-
 /// llama.cpp's name for how many alternatives are told; 0, which front-ends send, asks for no logprobs.
 pub(super) fn n_probs(object: &mut Object<'_>) -> Result<Option<usize>, ApiError> {
     let probs = object.take_as("n_probs", "an integer in 0..=20", |n| (n <= MOST_ALTERNATIVES).then_some(n))?;
@@ -276,6 +299,7 @@ mod tests {
             stop: vec![],
             streaming: None,
             deadline: None,
+            trace: false,
         };
         assert_eq!(read(&json!({})).unwrap(), expected);
         let neutral = json!({

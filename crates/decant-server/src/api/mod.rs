@@ -8,7 +8,7 @@ mod object;
 mod sampling;
 
 pub use answer::{About, Answer, Chunk, Usage};
-pub use chat::Chat;
+pub use chat::{Chat, Conversation};
 pub use completions::Completions;
 pub use generation::{Form, Generation, Prompt, Request, Streaming};
 pub use object::Object;

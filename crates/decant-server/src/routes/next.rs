@@ -210,9 +210,8 @@ impl Prompt {
     fn tokens(&self, model: &Model) -> Result<Vec<TokenId>, ApiError> {
         match self {
             Prompt::Ids(ids) => Ok(ids.clone()),
-            Prompt::Text(text) if text.is_empty() => Ok(model.tokenizer.bos().into_iter().collect()),
             Prompt::Text(text) => {
-                model.tokenizer.encode(text, true).map_err(|error| ApiError::field("prompt", error.to_string()))
+                model.tokenizer.encode_prompt(text, true).map_err(|error| ApiError::field("prompt", error.to_string()))
             }
         }
     }

@@ -1,6 +1,7 @@
 //! `POST /tokenize`, `POST /detokenize`, `GET /tokenizer_info`: for clients without the tokenizer.
 
-use crate::app::App;
+use crate::api::Conversation;
+use crate::app::{App, Serving};
 use crate::error::ApiError;
 use crate::fields::Fields;
 use axum::Json;
@@ -10,13 +11,17 @@ use decant_models::Model;
 use decant_sampling::TokenId;
 use serde::{Deserialize, Serialize};
 
-/// What is to be split. vLLM's servers say `prompt`, llama.cpp's `content`.
+/// What is to be split: a text, or a conversation. vLLM's servers say `prompt` or `messages`, llama.cpp's `content`.
 #[derive(Deserialize)]
 pub struct Text {
     #[serde(rename = "model")]
     _model: Option<String>,
     #[serde(alias = "content")]
-    prompt: String,
+    prompt: Option<String>,
+    messages: Option<Conversation>,
+    /// Whether a conversation ends where the assistant begins to speak.
+    #[serde(default = "yes")]
+    add_generation_prompt: bool,
     /// Whether BOS and the like are put around it, as they are around the prompt of a completion.
     #[serde(default = "yes", alias = "add_special")]
     add_special_tokens: bool,
@@ -38,16 +43,28 @@ pub struct Split {
     token_strs: Option<Vec<String>>,
 }
 
+impl Text {
+    fn tokens(&mut self, serving: &Serving, lenient: bool) -> Result<Vec<TokenId>, ApiError> {
+        match (self.prompt.take(), self.messages.take()) {
+            (Some(prompt), None) => {
+                let tokens = serving.model.tokenizer.encode(&prompt, self.add_special_tokens);
+                tokens.map_err(|error| ApiError::field("prompt", error.to_string()))
+            }
+            (None, Some(messages)) => Ok(messages.prompt(self.add_generation_prompt, serving, lenient)?.ids),
+            _ => Err(ApiError::field("prompt", "give prompt (or content), or messages")),
+        }
+    }
+}
+
 /// Splits a text into tokens.
-pub async fn tokenize(State(app): State<App>, Fields(text): Fields<Text>) -> Result<Json<Split>, ApiError> {
-    let model = app.serving()?.model.clone();
+pub async fn tokenize(State(app): State<App>, Fields(mut text): Fields<Text>) -> Result<Json<Split>, ApiError> {
     let split = move || {
-        let tokenizer = &model.tokenizer;
-        let tokens = tokenizer.encode(&text.prompt, text.add_special_tokens);
-        let tokens = tokens.map_err(|error| ApiError::field("prompt", error.to_string()))?;
+        let serving = app.serving()?;
+        let tokens = text.tokens(serving, app.settings.lenient)?;
+        let Model { tokenizer, engine, .. } = &*serving.model;
         let piece = |&id: &TokenId| tokenizer.piece(id).unwrap_or_default();
         let token_strs = text.return_token_strs.then(|| tokens.iter().map(piece).collect());
-        Ok(Json(Split { count: tokens.len(), max_model_len: model.engine.context(), tokens, token_strs }))
+        Ok(Json(Split { count: tokens.len(), max_model_len: engine.context(), tokens, token_strs }))
     };
     // A body of megabytes takes its time.
     tokio::task::spawn_blocking(split).await.map_err(ApiError::internal)?

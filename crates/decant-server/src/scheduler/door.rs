@@ -82,10 +82,10 @@ impl Handle {
     /// # Errors
     /// [`Refused`]; the job's listener is not called then.
     pub fn submit(&self, job: Job) -> Result<(), Refused> {
-        let prompt = job.prompt.len();
-        if prompt == 0 {
+        if job.prompt.is_empty() {
             return Err(Refused::Empty);
         }
+        let prompt = job.prompt.len() + job.generated.len();
         if prompt > self.0.room {
             return Err(Refused::TooLong { prompt, room: self.0.room });
         }

@@ -9,11 +9,13 @@ use std::time::Instant;
 pub struct Job {
     /// Its tokens, at least one.
     pub prompt: Vec<TokenId>,
+    /// What was generated of its texts before: they go on after it as if they had been begun here.
+    pub generated: Vec<TokenId>,
     /// Made for the model's vocabulary, its texts resolved.
     pub sampler: Sampler,
     /// The strategy.
     pub decode: DecodeSpec,
-    /// Where a text ends at the latest. With `max_tokens` 0 only the prompt's rows are told.
+    /// Where a text ends at the latest, what was generated before included. With `max_tokens` 0 only the prompt's rows are told.
     pub limits: Limits,
     /// Choice i draws by seed + i, as `generate -n` does.
     pub seed: Seed,

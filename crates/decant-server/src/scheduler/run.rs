@@ -125,7 +125,7 @@ where
             && self.prompts.len() + self.texts.len() + self.strategies.len() < self.options.live
         {
             let Some(job) = self.door.next() else { break };
-            let needed = self.positions() + job.prompt.len();
+            let needed = self.positions() + job.prompt.len() + job.generated.len();
             if needed > self.options.positions && !(self.prompts.is_empty() && self.texts.is_empty()) {
                 self.door.put_back(job);
                 break;
@@ -143,24 +143,25 @@ where
     }
 
     fn begin(&mut self, job: Job) {
-        let Job { prompt, sampler, decode, mut limits, seed, choices, prompt_rows, deadline, listener } = job;
+        let Job { prompt, generated, sampler, decode, mut limits, seed, choices, prompt_rows, deadline, listener } =
+            job;
         let audience = Audience::new(listener, deadline);
         // However long a text may be, it alone must fit.
         limits.max_tokens = limits.max_tokens.min(self.options.positions.saturating_sub(prompt.len()));
         let started = Decoder::new(self.model, sampler.clone(), limits.clone())
-            .and_then(|decoder| Ok((decoder.start(&prompt, seed, 0)?, decoder)));
+            .and_then(|decoder| Ok((decoder.resume(&prompt, &generated, seed, 0)?, decoder)));
         let (mut state, decoder) = match started {
             Ok(started) => started,
             Err(error) => return (0..choices).for_each(|choice| audience.end(choice, Ended::Failed(error.clone()))),
         };
-        let found = if prompt_rows { None } else { self.kept.find(&prompt, self.model) };
+        let found = if prompt_rows { None } else { self.kept.find(state.tokens(), self.model) };
         let reused = found.as_ref().map_or(0, |cache| self.model.len(cache));
         if let Some(cache) = found {
             state.adopt(cache);
         }
         self.door.stats(|stats| {
             stats.jobs += 1;
-            stats.prompt_tokens += prompt.len() as u64;
+            stats.prompt_tokens += state.tokens().len() as u64;
             stats.prompt_tokens_found += reused as u64;
         });
         self.arrivals += 1;
@@ -354,7 +355,7 @@ where
     /// A text is over: its cache is kept for prompts that begin as it does.
     fn end(&mut self, text: Text<Decoder<'m, M>, M::Cache>, ended: Result<Finish, DecodeError>) {
         // The first token's row came with the prompt.
-        let fed = text.state.generated().len().saturating_sub(1) as u64;
+        let fed = text.state.drawn().len().saturating_sub(1) as u64;
         let cost = Cost { calls: fed, batches: fed, tokens: fed };
         text.audience.end(
             text.number,
