@@ -5,6 +5,7 @@
 //! - `instructions write` counts, under callgrind, what each sampler costs; `instructions check` fails where one became dearer;
 //! - `bench-peers samplers` and `bench-peers engine` time Decant beside what people run today and write the tables of
 //!   `docs/benchmarks.md`;
+//! - `load [--streams N] [--seconds S] [--seed N] [--program FILE]` puts a load on the server and compares every byte;
 //! - `check-models` compares the engine's logits with transformers', on random models of every architecture;
 //! - `check` is `generate check` and `architecture`. It is a unit test too.
 
@@ -12,13 +13,15 @@ mod architecture;
 mod engines;
 mod generate;
 mod instructions;
+mod load;
 mod models;
 mod pages;
 mod peers;
 
 use anyhow::{Context, Result, bail, ensure};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -31,6 +34,7 @@ fn main() -> Result<()> {
         ["instructions", "run"] => instructions::run(),
         ["bench-peers", "samplers"] => peers::bench(root()),
         ["bench-peers", "engine"] => engines::bench(root()),
+        ["load", args @ ..] => under_load(args),
         ["check-models"] => models::check(root()),
         ["architecture"] => architecture::check(root()),
         ["check"] => {
@@ -39,9 +43,27 @@ fn main() -> Result<()> {
         }
         _ => bail!(
             "usage: cargo xtask generate write|check | instructions write|check | bench-peers samplers|engine | check-models | \
-             architecture | check"
+             load [--streams N] [--seconds S] [--seed N] [--program FILE] | architecture | check"
         ),
     }
+}
+
+/// Puts a load on the release build, or on another program, and prints what came of it.
+fn under_load(args: &[&str]) -> Result<()> {
+    let mut load = load::Load { streams: 200, time: Duration::from_secs(60), pool: 300, seed: 1 };
+    let mut program = None;
+    for pair in args.chunks(2) {
+        match pair {
+            ["--streams", streams] => load.streams = streams.parse()?,
+            ["--seconds", seconds] => load.time = Duration::try_from_secs_f64(seconds.parse()?)?,
+            ["--seed", seed] => load.seed = seed.parse()?,
+            ["--program", file] => program = Some(PathBuf::from(file)),
+            other => bail!("load takes --streams N, --seconds S, --seed N and --program FILE, not {other:?}"),
+        }
+    }
+    let program = program.map_or_else(|| models::decant(root(), "release"), Ok)?;
+    println!("{}", load::run(&program, &load)?);
+    Ok(())
 }
 
 /// The root of the repository.

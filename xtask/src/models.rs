@@ -16,13 +16,20 @@ pub fn check(root: &Path) -> Result<()> {
         println!("SKIPPED: no Python with torch and transformers (set PYTHON to one); no model was compared");
         return Ok(());
     };
-    let status = crate::cargo(root).args(["build", "--package=decant-cli"]).status().context("cannot run cargo")?;
+    let decant = decant(root, "dev")?;
+    let status = python.arg(root.join("xtask/check_models.py")).arg(decant).status()?;
+    ensure!(status.success(), "the models' logits differ");
+    Ok(())
+}
+
+/// Builds `decant` with a profile, `dev` or `release`, and says where it is.
+pub fn decant(root: &Path, profile: &str) -> Result<PathBuf> {
+    let build = ["build", "--package=decant-cli", "--profile", profile];
+    let status = crate::cargo(root).args(build).status().context("cannot run cargo")?;
     ensure!(status.success(), "decant does not build");
     let mut metadata = crate::cargo(root);
     metadata.args(["metadata", "--format-version=1", "--no-deps"]);
     let metadata: Metadata = serde_json::from_str(&crate::output(&mut metadata, "cargo metadata")?)?;
-    let decant = metadata.target_directory.join("debug").join(format!("decant{}", std::env::consts::EXE_SUFFIX));
-    let status = python.arg(root.join("xtask/check_models.py")).arg(decant).status()?;
-    ensure!(status.success(), "the models' logits differ");
-    Ok(())
+    let folder = if profile == "dev" { "debug" } else { profile };
+    Ok(metadata.target_directory.join(folder).join(format!("decant{}", std::env::consts::EXE_SUFFIX)))
 }
