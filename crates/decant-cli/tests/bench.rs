@@ -131,3 +131,31 @@ fn what_the_engine_cannot_be_measured_on_is_refused() {
     assert!(error(&["--kv", "f64"]).contains("known: f32, f16, q8_0"));
     assert!(place.err(1, &["bench", "engine", "--quiet", "--context", "9999"]).contains("context"));
 }
+
+#[test]
+fn the_server_beside_the_engine_alone() {
+    let place = Place::new();
+    let args = ["bench", "server", "--quiet", "--streams", "1,3", "--tokens", "6", "--prompt", "20", "--rounds", "2"];
+    let lines = place.json(&[&args[..], &["--threads", "1", "--json"]].concat());
+    let streams: Vec<_> = lines.iter().map(|line| line["streams"].as_u64().unwrap()).collect();
+    assert_eq!(streams, [0, 1, 3]);
+    for line in &lines {
+        let number = |key: &str| line[key].as_f64().unwrap();
+        assert!(number("tokens_per_s") > 0.0 && number("first_token_ms") > 0.0, "{line}");
+        let of = number("tokens_per_s") / lines[0]["tokens_per_s"].as_f64().unwrap();
+        assert!((number("of") - of).abs() < 0.01 + 0.01 * of, "{line}");
+        match line["samplers"].as_f64() {
+            Some(share) => assert!(line["streams"] != 0 && (0.0..1.0).contains(&share), "{line}"),
+            None => assert_eq!(line["streams"], 0),
+        }
+    }
+    let text = place.ok(&[&args[..], &["--threads", "1"]].concat());
+    assert!(text.contains("engine alone") && text.contains("\n3 streams "), "{text}");
+}
+
+#[test]
+fn a_prompt_beyond_the_context_is_refused() {
+    let place = Place::new();
+    let error = place.err(1, &["bench", "server", "--tokens", "4000", "--prompt", "4000"]);
+    assert!(error.contains("8000 tokens; the model's context is"), "{error}");
+}

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 pub enum Bench {
     Sampler(BenchSampler),
     Engine(BenchEngine),
+    Server(BenchServer),
 }
 
 /// Time samplers against the floor: the least that any sampler must do that looks at a row's probabilities
@@ -62,21 +63,8 @@ pub struct BenchSampler {
 #[derive(Args, Debug)]
 #[command(after_help = ENGINE_EXAMPLES)]
 pub struct BenchEngine {
-    /// The model to measure on: as in `generate` (default: the embedded one)
-    #[arg(long, short, value_name = "MODEL", default_value = "embedded", conflicts_with = "shape")]
-    pub model: ModelSource,
     #[command(flatten)]
-    pub storage: Storage,
-    /// A model of random weights instead: 1b (2048/8192, 16 layers, 32/8 heads, vocabulary 128,256, tied), small (512/1536,
-    /// 8 layers, 8/8 heads, 32,000) or tiny (256/768, 6 layers, 8/4 heads, 4,096, tied)
-    #[arg(long, value_name = "SIZE")]
-    pub shape: Option<Size>,
-    /// How its matrices are stored: f32, f16, bf16, q8_0, .. or the mix q4_k_m
-    #[arg(long = "type", value_name = "TYPE", default_value = "q8_0", requires = "shape")]
-    pub mix: Mix,
-    /// Write the random model to this GGUF file and leave it there (default: a temporary file)
-    #[arg(long, value_name = "FILE.gguf", requires = "shape")]
-    pub keep: Option<PathBuf>,
+    pub model: Measured,
     /// Sequences a step; several with commas
     #[arg(long, value_name = "B", value_delimiter = ',', default_value = "1,8")]
     pub batch: Vec<NonZeroUsize>,
@@ -95,6 +83,56 @@ pub struct BenchEngine {
     /// One JSON object a line: model, isa, kv, threads, batch or prefill, ms (median), best_ms, ratios, peaks
     #[arg(long)]
     pub json: bool,
+}
+
+/// Time the server against the engine without it: one stream, several, and the first token of a prompt
+///
+/// `decant serve` runs as a process of its own and is asked over TCP; the engine alone decodes the same tokens in this one. They
+/// take turns, and every number is the median of its rounds. `of` is the tokens a second over those of the engine alone,
+/// `samplers` the share of the server's steps that drawing took.
+#[derive(Args, Debug)]
+#[command(after_help = SERVER_EXAMPLES)]
+pub struct BenchServer {
+    #[command(flatten)]
+    pub model: Measured,
+    /// Streams at once; several with commas
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,8")]
+    pub streams: Vec<NonZeroUsize>,
+    /// Tokens of each stream
+    #[arg(long, value_name = "N", default_value = "256")]
+    pub tokens: NonZeroUsize,
+    /// Tokens of the prompt, which is another one every time
+    #[arg(long, value_name = "N", default_value = "64")]
+    pub prompt: NonZeroUsize,
+    /// What the streams are drawn by
+    #[arg(long, value_name = "SPEC", default_value = "temp=1,top_h=0.4")]
+    pub sampler: SamplerSpec,
+    /// How many times each is measured
+    #[arg(long, value_name = "N", default_value = "7")]
+    pub rounds: NonZeroUsize,
+    /// One JSON object a line: model, threads, streams (0: no server), tokens_per_s, of, first_token_ms, samplers
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which model is measured.
+#[derive(Args, Debug)]
+pub struct Measured {
+    /// The model to measure on: as in `generate` (default: the embedded one)
+    #[arg(long, short, value_name = "MODEL", default_value = "embedded", conflicts_with = "shape")]
+    pub model: ModelSource,
+    /// A model of random weights instead: 1b (2048/8192, 16 layers, 32/8 heads, vocabulary 128,256, tied), small (512/1536,
+    /// 8 layers, 8/8 heads, 32,000) or tiny (256/768, 6 layers, 8/4 heads, 4,096, tied)
+    #[arg(long, value_name = "SIZE")]
+    pub shape: Option<Size>,
+    /// How its matrices are stored: f32, f16, bf16, q8_0, .. or the mix q4_k_m
+    #[arg(long = "type", value_name = "TYPE", default_value = "q8_0", requires = "shape")]
+    pub mix: Mix,
+    /// Write the random model to this GGUF file and leave it there (default: a temporary file)
+    #[arg(long, value_name = "FILE.gguf", requires = "shape")]
+    pub keep: Option<PathBuf>,
+    #[command(flatten)]
+    pub storage: Storage,
 }
 
 /// What the caller of a sampler looks at.
@@ -137,3 +175,8 @@ Examples:
   decant bench engine
   decant bench engine --shape tiny --type f32 --prefill 64 --seconds 0.1
   decant bench engine --batch 1,4 --threads 1 --kv f16 --seconds 0.1 --json";
+
+const SERVER_EXAMPLES: &str = "\
+Examples:
+  decant bench server --streams 1,4 --tokens 64 --rounds 3
+  decant bench server --shape tiny --type f32 --tokens 32 --rounds 1 --json";

@@ -1,26 +1,20 @@
 //! `decant bench engine`: the engine against the machine.
 
 use super::args::BenchEngine;
+use super::file::ModelFile;
 use super::machine::{self, Machine};
 use super::steps::{STEPS, prefills, steps};
 use super::{median, round};
 use crate::memory;
 use crate::model::Model;
 use crate::session::{Session, Usage};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use decant_decode::LanguageModel;
-use decant_models::ModelSource;
 use decant_models::native::NativeModel;
-use decant_models::random::{Mix, Size, write_model};
 use serde::Serialize;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// The seed of random models: everybody measures the same.
-const SEED: u64 = 0;
 
 pub fn run(args: &BenchEngine, session: &Session) -> Result<()> {
     let budget = Duration::try_from_secs_f64(args.seconds)
@@ -33,10 +27,10 @@ pub fn run(args: &BenchEngine, session: &Session) -> Result<()> {
     let bar = session.bar("measuring", (threads.len() * (args.batch.len() + 1) + 1) as u64, false);
     let machines = machine::measure(session.isa, &threads);
     memory::forget_peak();
-    let file = ModelFile::of(args)?;
+    let file = ModelFile::of(&args.model)?;
     bar.inc(1);
     for (number, machine) in machines.into_iter().enumerate() {
-        let model = Model::load_on(&file.source, args.storage, session, machine.threads)?;
+        let model = Model::load_on(&file.source, args.model.storage, session, machine.threads)?;
         let table = Table { args, session, name: file.name(&model), machine, work: Work::of(model.engine()) };
         if number == 0 && !args.json {
             bar.suspend(|| table.print_title(&model))?;
@@ -61,50 +55,6 @@ pub fn run(args: &BenchEngine, session: &Session) -> Result<()> {
         Some(peak) => Ok(writeln!(io::stdout(), "\npeak memory {:.1} MB", peak as f64 / 1e6)?),
         None => Ok(()),
     }
-}
-
-/// A file to measure on, which goes away again if it was made for that.
-struct ModelFile {
-    source: ModelSource,
-    random: Option<(Size, Mix)>,
-    temporary: Option<PathBuf>,
-}
-
-impl ModelFile {
-    fn of(args: &BenchEngine) -> Result<Self> {
-        let Some(size) = args.shape else {
-            return Ok(ModelFile { source: args.model.clone(), random: None, temporary: None });
-        };
-        let temporary = std::env::temp_dir().join(format!("decant-bench-{}.gguf", std::process::id()));
-        let path = args.keep.clone().unwrap_or_else(|| temporary.clone());
-        let file = ModelFile {
-            source: ModelSource::Path(path.clone()),
-            random: Some((size, args.mix)),
-            temporary: args.keep.is_none().then_some(temporary),
-        };
-        write_random(size, args.mix, &path).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(file)
-    }
-
-    fn name(&self, model: &Model) -> String {
-        match self.random {
-            Some((size, mix)) => format!("random {size} {mix}"),
-            None => model.info().name.clone(),
-        }
-    }
-}
-
-impl Drop for ModelFile {
-    fn drop(&mut self) {
-        if let Some(path) = &self.temporary {
-            // What cannot be removed lies in the folder for such files.
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-fn write_random(size: Size, mix: Mix, path: &Path) -> io::Result<()> {
-    write_model(size, mix, SEED, &mut BufWriter::with_capacity(1 << 20, File::create(path)?))
 }
 
 /// What is timed.
@@ -189,7 +139,7 @@ impl Table<'_> {
         Ok(Line {
             model: &self.name,
             isa: self.session.isa.name().to_string(),
-            kv: self.args.storage.kv.to_string(),
+            kv: self.args.model.storage.kv.to_string(),
             threads: self.machine.threads,
             context: self.args.context,
             task,
@@ -230,7 +180,7 @@ impl Table<'_> {
 
     fn print_title(&self, model: &Model) -> Result<()> {
         let (info, context) = (model.info(), self.args.context);
-        let (isa, kv, megabytes) = (self.session.isa.name(), self.args.storage.kv, info.file_len as f64 / 1e6);
+        let (isa, kv, megabytes) = (self.session.isa.name(), self.args.model.storage.kv, info.file_len as f64 / 1e6);
         let mut out = io::stdout().lock();
         writeln!(out, "{}: {} {}, {megabytes:.1} MB; {isa}", self.name, info.architecture, info.format)?;
         writeln!(out, "steps after {context} to {} tokens, keys and values in {kv}", context + STEPS - 1)?;

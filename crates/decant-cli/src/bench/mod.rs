@@ -1,11 +1,14 @@
 //! `decant bench`: how fast Decant is on this machine.
 
 pub mod args;
+mod client;
 mod engine;
+mod file;
 mod machine;
 mod measure;
 mod rows;
 mod sampler;
+mod server;
 mod steps;
 
 use crate::session::Session;
@@ -16,6 +19,7 @@ pub fn run(bench: &Bench, session: &Session) -> Result<()> {
     match bench {
         Bench::Sampler(args) => sampler::run(args, session),
         Bench::Engine(args) => engine::run(args, session),
+        Bench::Server(args) => server::run(args, session),
     }
 }
 

@@ -321,8 +321,8 @@ where
 
     /// Draws a token of every text whose row is there and whose listener takes one. Says whether there was one.
     fn draw(&mut self) -> bool {
-        let started = Instant::now();
         let mut drawn = 0;
+        let mut sampling = Duration::ZERO;
         let mut place = 0;
         while place < self.texts.len() {
             let text = &mut self.texts[place];
@@ -332,7 +332,7 @@ where
                 None if waits => None,
                 None => {
                     drawn += 1;
-                    next(text)
+                    next(text, &mut sampling)
                 }
             };
             match ended {
@@ -346,7 +346,7 @@ where
         if drawn > 0 {
             self.door.stats(|stats| {
                 stats.generated_tokens += drawn;
-                stats.sampling_seconds += started.elapsed().as_secs_f64();
+                stats.sampling_seconds += sampling.as_secs_f64();
             });
         }
         drawn > 0
@@ -405,9 +405,15 @@ where
     }
 }
 
-/// Draws and tells the next token; says how the text ended, if it did.
-fn next<M: LanguageModel>(text: &mut Text<Decoder<'_, M>, M::Cache>) -> Option<Result<Finish, DecodeError>> {
-    let step = match text.decoder.draw(&mut text.state) {
+/// Draws and tells the next token; says how the text ended, if it did. `sampling` takes the time of the draw.
+fn next<M: LanguageModel>(
+    text: &mut Text<Decoder<'_, M>, M::Cache>,
+    sampling: &mut Duration,
+) -> Option<Result<Finish, DecodeError>> {
+    let started = Instant::now();
+    let step = text.decoder.draw(&mut text.state);
+    *sampling += started.elapsed();
+    let step = match step {
         Ok(step) => step,
         Err(error) => return Some(Err(error)),
     };
