@@ -1,4 +1,4 @@
-//! Files that follow from the catalog of stages. They are committed, and a test says when one is stale.
+//! Files that follow from the catalog of stages and from the server's routes. They are committed, and a test says when one is stale.
 
 use crate::pages;
 use anyhow::{Context, Result, ensure};
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 /// The folder that holds generated pages and nothing else.
 const PAGES: &str = "docs/samplers";
 const SCHEMA: &str = "docs/schema/sampler.schema.json";
+const OPENAPI: &str = "docs/openapi.json";
 const README: &str = "README.md";
 /// The lines of the README between which the table of stages stands.
 const MARKERS: [&str; 2] = ["<!-- samplers:begin -->", "<!-- samplers:end -->"];
@@ -36,7 +37,7 @@ pub fn write(root: &Path) -> Result<()> {
 /// Fails, naming the files, where one is not as `write` would leave it.
 pub fn check(root: &Path) -> Result<()> {
     let stale: Vec<String> = stale(root)?.keys().map(|path| path.display().to_string()).collect();
-    ensure!(stale.is_empty(), "not what the catalog says: {}; run `cargo xtask generate write`", stale.join(", "));
+    ensure!(stale.is_empty(), "not what the code says: {}; run `cargo xtask generate write`", stale.join(", "));
     Ok(())
 }
 
@@ -68,6 +69,7 @@ fn artefacts(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
     }
     files.insert(Path::new(PAGES).join(README), pages::index(catalog()));
     files.insert(SCHEMA.into(), serde_json::to_string_pretty(&SamplerSpec::json_schema())? + "\n");
+    files.insert(OPENAPI.into(), serde_json::to_string_pretty(&decant_server::document())? + "\n");
     let readme = fs::read_to_string(root.join(README)).with_context(|| format!("cannot read {README}"))?;
     files.insert(README.into(), crate::splice(&readme, README, MARKERS, &pages::table(catalog(), PAGES))?);
     Ok(files)

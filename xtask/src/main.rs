@@ -1,6 +1,7 @@
 //! Chores of the workspace, run as `cargo xtask <task>`:
 //!
-//! - `generate write` makes the files that follow from the catalog of stages; `generate check` fails where one is stale;
+//! - `generate write` makes the files that follow from the catalog of stages and the server's routes; `generate check` fails
+//!   where one is stale;
 //! - `architecture` fails on an edge between crates that the design does not have, and on a source file that is too long;
 //! - `instructions write` counts, under callgrind, what each sampler costs; `instructions check` fails where one became dearer;
 //! - `bench-peers samplers` and `bench-peers engine` time Decant beside what people run today and write the tables of

@@ -7,10 +7,32 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use decant_decode::DecodeError;
 use decant_sampling::RowError;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// After how many seconds a client that was turned away may try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// The body of a refusal, as OpenAI's clients expect it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Error)]
+pub struct ErrorBody {
+    error: ErrorObject,
+}
+
+/// Why a request gets no answer.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+struct ErrorObject {
+    /// What is wrong, and what is allowed.
+    message: String,
+    /// `invalid_request_error`, `authentication_error`, `rate_limit_error` or `server_error`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The field at fault, as the client spelled it.
+    param: Option<String>,
+    /// A word for programs, where a client may act on it.
+    code: Option<&'static str>,
+}
 
 /// Why a request gets no answer. As a response it is OpenAI's error object: `{"error": {"message", "type", "param", "code"}}`.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -120,7 +142,7 @@ impl ApiError {
     }
 
     /// OpenAI's error object.
-    pub fn body(&self) -> Value {
+    pub fn body(&self) -> ErrorBody {
         let kind = match self.status() {
             StatusCode::UNAUTHORIZED => "authentication_error",
             StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
@@ -132,7 +154,8 @@ impl ApiError {
             ApiError::NoModel { .. } => Some("model"),
             _ => None,
         };
-        json!({ "error": { "message": self.to_string(), "type": kind, "param": param, "code": self.code() } })
+        let param = param.map(str::to_owned);
+        ErrorBody { error: ErrorObject { message: self.to_string(), kind, param, code: self.code() } }
     }
 
     /// A word for programs, where OpenAI has one or a client may act on it.
@@ -175,6 +198,7 @@ impl IntoResponse for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn every_fault_has_its_status_and_its_object() {
@@ -193,7 +217,7 @@ mod tests {
             (forbidden.into(), 400, "invalid_request_error", None, None),
             (DecodeError::EmptyPrompt.into(), 500, "server_error", None, None),
         ] {
-            let body = error.body();
+            let body = json!(error.body());
             let told =
                 (body["error"]["type"].as_str(), body["error"]["param"].as_str(), body["error"]["code"].as_str());
             assert_eq!(told, (Some(kind), param, code), "{error:?}");

@@ -8,6 +8,7 @@ pub mod fields;
 mod guard;
 mod listener;
 pub mod metrics;
+mod openapi;
 mod respond;
 mod router;
 mod routes;
@@ -16,5 +17,6 @@ mod server;
 pub mod traffic;
 mod watch;
 
+pub use openapi::document;
 pub use router::router;
 pub use server::{Listen, ServeError, serve};

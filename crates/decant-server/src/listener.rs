@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc;
+use utoipa::ToSchema;
 
 /// How many pieces may lie unread before the texts of a request wait for their reader.
 const READ_AHEAD: usize = 256;
@@ -57,7 +58,7 @@ pub struct End {
 }
 
 /// Why a choice ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Reason {
     /// The most tokens allowed were made, or the model's context is full.

@@ -3,32 +3,59 @@
 //! Each prompt is a job, so its texts are those that it gets alone: choice i of every prompt draws by seed + i. An answer tells
 //! its seeds. A whole answer and a stream are made of the same pieces.
 
-use crate::api::{About, Answer, Chat, Chunk, Completions, Form, Object, Prompt, Request, Streaming, Usage, ready};
+use crate::api::{
+    About, Answer, Chat, ChatChoice, Chunk, CompletionChoice, Completions, Form, Object, Prompt, Request, Streaming,
+    Usage, admit, ready,
+};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::fields;
 use crate::listener::{Inbox, Outbox, Piece, Teller, Telling, channel};
 use crate::scheduler::Job;
+use axum::Json;
 use axum::extract::{self, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
 use decant_models::Model;
 use decant_sampling::Seed;
 use futures_util::stream;
 use serde::Serialize;
+use serde_json::json;
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::spawn_blocking;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// `POST /v1/completions` and `POST /v1/chat/completions`.
-pub fn router() -> Router<App> {
-    Router::new()
-        .route("/v1/completions", post(respond::<Completions>))
-        .route("/v1/chat/completions", post(respond::<Chat>))
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(completions)).routes(routes!(chat))
+}
+
+/// Goes on from a prompt, as OpenAI's completions do.
+#[utoipa::path(post, path = "/v1/completions", tag = "generation",
+    request_body(content = ref("#/components/schemas/CompletionRequest")),
+    responses((status = 200, description = "the texts; with `stream`, events of chunks and then `[DONE]`", content(
+        (Answer<CompletionChoice> = "application/json"),
+        (Chunk<CompletionChoice> = "text/event-stream"),
+    ))),
+)]
+async fn completions(state: State<App>, request: extract::Request) -> Result<Response, ApiError> {
+    respond::<Completions>(state, request).await
+}
+
+/// Goes on with a conversation, as OpenAI's chat completions do.
+#[utoipa::path(post, path = "/v1/chat/completions", tag = "generation",
+    request_body(content = ref("#/components/schemas/ChatRequest")),
+    responses((status = 200, description = "the messages; with `stream`, events of chunks and then `[DONE]`", content(
+        (Answer<ChatChoice> = "application/json"),
+        (Chunk<ChatChoice> = "text/event-stream"),
+    ))),
+)]
+async fn chat(state: State<App>, request: extract::Request) -> Result<Response, ApiError> {
+    respond::<Chat>(state, request).await
 }
 
 /// Answers a request of either form. The model's name in it is not looked at: there is one model, and the answer names it.
@@ -56,7 +83,10 @@ impl Talk {
     /// Reads a request and submits its jobs: one for each prompt. If one is refused all are dropped.
     fn begin<F: Form>(app: &App, body: &[u8]) -> Result<Self, ApiError> {
         let serving = app.serving()?;
-        let request = F::read(Object::parse(body)?, serving, app.settings.lenient)?;
+        let lenient = app.settings.lenient;
+        let mut object = Object::parse(body)?;
+        admit(&mut object, F::FIELDS, lenient)?;
+        let request = F::read(object, serving, lenient)?;
         let choices = request.generation.choices as usize;
         let firsts = first_seeds(&request);
         let seeds: Vec<u64> =
@@ -146,7 +176,7 @@ impl Rest {
 /// An event of JSON. What cannot be written as JSON there is not: no map has keys that are no texts.
 fn event(body: &impl Serialize) -> Event {
     let data = serde_json::to_string(body);
-    Event::default().data(data.unwrap_or_else(|error| ApiError::internal(error).body().to_string()))
+    Event::default().data(data.unwrap_or_else(|error| json!(ApiError::internal(error).body()).to_string()))
 }
 
 /// The seed of each prompt's first choice. A prompt gives what it would alone; without a seed each has one of its own, since

@@ -8,15 +8,19 @@ use axum::middleware::from_fn_with_state;
 use std::time::Duration;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 /// How long a client may pause while it sends a body.
 const BODY_PAUSE: Duration = Duration::from_secs(30);
 
+/// Every route with what the OpenAPI document tells of it: none is served that is not in the document, nor the other way round.
+pub(crate) fn api() -> OpenApiRouter<App> {
+    OpenApiRouter::default().merge(routes::router()).merge(respond::router())
+}
+
 /// The server as a function from requests to responses.
 pub fn router(app: App) -> Router {
-    let router = Router::new()
-        .merge(routes::router())
-        .merge(respond::router())
+    let router = Router::from(api())
         .fallback(guard::no_route)
         .method_not_allowed_fallback(guard::wrong_method)
         // From here on, the later a layer stands the further out it is.

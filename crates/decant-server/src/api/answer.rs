@@ -3,6 +3,7 @@
 use super::{Form, Request};
 use crate::app::Serving;
 use crate::listener::{Piece, Reason, Said};
+use crate::openapi;
 use decant_decode::{Alternative, FORMAT, Generated, Header, Outcome, Piece as Bytes, TokenId, TraceLine};
 use decant_models::tokenizer::Tokenizer;
 use decant_models::{Model, ModelInfo};
@@ -11,6 +12,7 @@ use serde::Serialize;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+use utoipa::ToSchema;
 
 /// What logprobs are told as where they are too small for a number, or none: as OpenAI has it.
 const VERY_UNLIKELY: f64 = -9999.0;
@@ -90,7 +92,7 @@ fn fingerprint(model: &ModelInfo) -> String {
 }
 
 /// How many tokens a request took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Usage {
     /// Tokens of the prompts.
     pub prompt_tokens: usize,
@@ -115,7 +117,7 @@ impl Usage {
 }
 
 /// A whole answer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Answer<C> {
     #[serde(flatten)]
     head: Head,
@@ -124,21 +126,28 @@ pub struct Answer<C> {
 }
 
 /// An answer's part of a stream. Where the usage is asked for, every chunk has the field, the last one its value.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Chunk<C> {
     #[serde(flatten)]
     head: Head,
     choices: Vec<C>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Usage>)]
     usage: Option<Option<Usage>>,
 }
 
-#[derive(Serialize)]
+/// What stands in every part of an answer.
+#[derive(Serialize, ToSchema)]
 struct Head {
+    /// The same in all chunks of a stream.
     id: String,
+    /// `text_completion`, `chat.completion` or `chat.completion.chunk`.
     object: &'static str,
+    /// Seconds since 1970.
     created: u64,
+    /// What clients call the model.
     model: String,
+    /// Which program and which model answered: with an equal one, an equal request gives an equal answer.
     system_fingerprint: String,
 }
 
@@ -176,41 +185,41 @@ impl<C> Chunk<C> {
 }
 
 /// What Decant tells of a choice beyond OpenAI's fields.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Decant {
-    /// What holds for the whole choice, with its first piece.
-    #[serde(flatten)]
-    rule: Option<Rule>,
+    /// The sampler's stages that act, as text; with the choice's first piece, as strategy and seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sampler: Option<String>,
+    /// The strategy, as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decode: Option<String>,
+    /// The seed of the choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
     /// What the sampler saw at each token.
+    #[schema(value_type = Vec<openapi::Step>)]
     steps: Vec<Step>,
     /// Why the choice ended, where OpenAI's word would say less.
     #[serde(skip_serializing_if = "Option::is_none")]
     finish: Option<Reason>,
+    /// What came of the strategy.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<openapi::Outcome>)]
     outcome: Option<Outcome>,
     /// The lines of its trace.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
     trace: Option<Vec<TraceLine>>,
-}
-
-#[derive(Serialize)]
-struct Rule {
-    sampler: String,
-    decode: String,
-    seed: u64,
 }
 
 impl Decant {
     /// Of a piece.
     pub fn of(piece: &Piece, about: &About) -> Self {
-        let rule = piece.begins.then(|| Rule {
-            sampler: about.sampler.clone(),
-            decode: about.decode.clone(),
-            seed: about.seeds.get(piece.index).copied().unwrap_or_default(),
-        });
         let end = piece.end.as_ref().and_then(|end| end.as_ref().ok());
         Decant {
-            rule,
+            sampler: piece.begins.then(|| about.sampler.clone()),
+            decode: piece.begins.then(|| about.decode.clone()),
+            seed: about.seeds.get(piece.index).copied().filter(|_| piece.begins),
             steps: piece.said.iter().filter_map(|said| said.step).collect(),
             finish: end.map(|end| end.reason),
             outcome: end.and_then(|end| end.outcome.clone()).filter(|_| about.outcome),

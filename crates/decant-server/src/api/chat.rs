@@ -1,8 +1,8 @@
 //! `/v1/chat/completions`: a conversation goes on, as the model's template frames it.
 
 use super::answer::{Decant, finish_reason, spell, told};
-use super::generation::{MOST_ALTERNATIVES, n_probs, refuse_tools};
-use super::{About, Form, Generation, Object, Prompt, Request};
+use super::generation::{MOST_ALTERNATIVES, n_probs};
+use super::{About, Fields, Form, Generation, Object, Prompt, Request, field};
 use crate::app::Serving;
 use crate::error::ApiError;
 use crate::listener::{Piece, Said};
@@ -12,6 +12,7 @@ use decant_models::tokenizer::Tokenizer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::time::SystemTime;
+use utoipa::ToSchema;
 
 /// OpenAI's chat completions.
 pub struct Chat;
@@ -19,14 +20,12 @@ pub struct Chat;
 impl Form for Chat {
     const OBJECTS: [&'static str; 2] = ["chat.completion", "chat.completion.chunk"];
     const ID: &'static str = "chatcmpl";
+    const FIELDS: Fields = field::CHAT;
     type Choice = Choice;
 
     fn read(mut object: Object<'_>, serving: &Serving, lenient: bool) -> Result<Request, ApiError> {
-        refuse_tools(&mut object)?;
-        let given: Option<Conversation> = object.take("messages", CONVERSATION)?;
-        let given =
-            given.ok_or_else(|| ApiError::field("messages", format!("messages must be given: {CONVERSATION}")))?;
-        let add_generation_prompt = object.take("add_generation_prompt", "true or false")?.unwrap_or(true);
+        let given: Conversation = object.need(&field::MESSAGES)?;
+        let add_generation_prompt = object.take(&field::ADD_GENERATION_PROMPT)?.unwrap_or(true);
         let prompt = given.prompt(add_generation_prompt, serving, lenient)?;
         let alternatives = alternatives(&mut object)?;
         let generation = Generation::read(object, None, lenient)?;
@@ -47,8 +46,8 @@ impl Form for Chat {
 
 /// `logprobs` says whether, `top_logprobs` how many alternatives; `n_probs` says both.
 fn alternatives(object: &mut Object<'_>) -> Result<Option<usize>, ApiError> {
-    let wanted = object.take("logprobs", "true or false")?.unwrap_or(false);
-    let top = object.take_as("top_logprobs", "an integer in 0..=20", |n| (n <= MOST_ALTERNATIVES).then_some(n))?;
+    let wanted = object.take(&field::WHETHER_LOGPROBS)?.unwrap_or(false);
+    let top = object.take_as(&field::TOP_LOGPROBS, |n| (n <= MOST_ALTERNATIVES).then_some(n))?;
     let probs = n_probs(object)?;
     match (wanted, top) {
         (false, Some(1..)) => {
@@ -60,7 +59,7 @@ fn alternatives(object: &mut Object<'_>) -> Result<Option<usize>, ApiError> {
 }
 
 /// A message as it is sent.
-#[derive(Deserialize)]
+#[derive(Deserialize, PartialEq)]
 struct MessageBody {
     role: String,
     content: Option<ContentBody>,
@@ -68,14 +67,14 @@ struct MessageBody {
     rest: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, PartialEq)]
 #[serde(untagged)]
 enum ContentBody {
     Text(String),
     Parts(Vec<Part>),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, PartialEq)]
 struct Part {
     #[serde(rename = "type")]
     kind: String,
@@ -104,12 +103,9 @@ impl MessageBody {
 }
 
 /// A conversation, as it is sent.
-#[derive(Deserialize)]
+#[derive(Deserialize, PartialEq)]
 #[serde(transparent)]
 pub struct Conversation(Vec<MessageBody>);
-
-/// What a conversation may be.
-pub const CONVERSATION: &str = "a list of messages, each with a role and a content of text";
 
 impl Conversation {
     /// The conversation in the model's template, and its tokens.
@@ -135,41 +131,56 @@ impl Conversation {
 }
 
 /// One of the ways a conversation went on.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatChoice)]
 pub struct Choice {
     index: usize,
+    /// What is said, in a whole answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<Content>,
+    /// What is said, in a chunk.
     #[serde(skip_serializing_if = "Option::is_none")]
     delta: Option<Content>,
     logprobs: Option<Logprobs>,
+    /// `stop` or `length`.
     finish_reason: Option<&'static str>,
     decant: Decant,
 }
 
-#[derive(Serialize)]
+/// What is said.
+#[derive(Serialize, ToSchema)]
 struct Content {
+    /// `assistant`; once in a stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'static str>,
     content: String,
 }
 
 /// The model's own logprobs: T = 1, before any stage of the sampler.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatLogprobs)]
 struct Logprobs {
     content: Vec<Logprob>,
+    /// Null.
+    #[schema(value_type = Option<String>)]
     refusal: Option<()>,
 }
 
-#[derive(Serialize)]
+/// A token of a message.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatLogprob)]
 struct Logprob {
     #[serde(flatten)]
     token: Token,
+    /// The most probable tokens in its place.
     top_logprobs: Vec<Token>,
 }
 
-#[derive(Serialize)]
+/// A token and its logprob.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TokenLogprob)]
 struct Token {
+    /// As a text of its own.
     token: String,
     logprob: f64,
     bytes: Vec<u8>,

@@ -1,8 +1,8 @@
 //! `/v1/completions`: a text goes on.
 
 use super::answer::{Decant, finish_reason, spell, told, with_itself};
-use super::generation::{MOST_ALTERNATIVES, MOST_PROMPTS, n_probs, refuse_tools};
-use super::{About, Form, Generation, Object, Prompt, Request};
+use super::generation::{MOST_ALTERNATIVES, MOST_PROMPTS, n_probs};
+use super::{About, Fields, Form, Generation, Object, Prompt, Request, field};
 use crate::app::Serving;
 use crate::error::ApiError;
 use crate::listener::{Piece, Said};
@@ -10,7 +10,7 @@ use decant_decode::{LanguageModel, TokenId};
 use decant_models::tokenizer::Tokenizer;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::json;
+use utoipa::ToSchema;
 
 /// How many tokens a text has where nothing is said: OpenAI's number.
 const MAX_TOKENS: usize = 16;
@@ -19,7 +19,7 @@ const MAX_TOKENS: usize = 16;
 pub struct Completions;
 
 /// A text or tokens, or several of one kind.
-#[derive(Deserialize)]
+#[derive(Deserialize, PartialEq)]
 #[serde(untagged)]
 enum Prompts {
     Text(String),
@@ -28,24 +28,19 @@ enum Prompts {
     Batch(Vec<Vec<TokenId>>),
 }
 
-const PROMPTS: &str = "a text, token ids, or a list of 1 to 1024 of either";
-
 impl Form for Completions {
     const OBJECTS: [&'static str; 2] = ["text_completion"; 2];
     const ID: &'static str = "cmpl";
+    const FIELDS: Fields = field::COMPLETIONS;
     type Choice = Choice;
 
     fn read(mut object: Object<'_>, serving: &Serving, lenient: bool) -> Result<Request, ApiError> {
-        object.refuse("suffix", &[json!("")])?;
-        refuse_tools(&mut object)?;
-        let add_special = object.take("add_special_tokens", "true or false")?.unwrap_or(true);
-        let given: Option<Prompts> = object.take("prompt", PROMPTS)?;
-        let given = given.ok_or_else(|| ApiError::field("prompt", format!("prompt must be given: {PROMPTS}")))?;
-        let prompts = prompts(given, add_special, serving)?;
-        let expected = "an integer in 0..=20: how many alternatives are told";
-        let alternatives = object.take_as("logprobs", expected, |n| (n <= MOST_ALTERNATIVES).then_some(n))?;
+        object.refuse(&field::SUFFIX)?;
+        let add_special = object.take(&field::ADD_SPECIAL_TOKENS)?.unwrap_or(true);
+        let prompts = prompts(object.need(&field::PROMPT)?, add_special, serving)?;
+        let alternatives = object.take_as(&field::LOGPROBS, |n| (n <= MOST_ALTERNATIVES).then_some(n))?;
         let alternatives = alternatives.or(n_probs(&mut object)?);
-        let echo = object.take("echo", "true or false")?.unwrap_or(false);
+        let echo = object.take(&field::ECHO)?.unwrap_or(false);
         let generated = generated(&mut object, &prompts, echo, serving)?;
         let generation = Generation::read(object, Some(MAX_TOKENS), lenient)?;
         if !(generated.is_empty() || generation.decode.is_sample()) {
@@ -80,7 +75,10 @@ fn prompts(given: Prompts, add_special: bool, serving: &Serving) -> Result<Vec<P
         Prompts::Batch(batch) => batch.len(),
     };
     if !(1..=MOST_PROMPTS).contains(&count) {
-        return Err(ApiError::field("prompt", format_args!("prompt must be {PROMPTS}; given a list of {count}")));
+        return Err(ApiError::field(
+            "prompt",
+            format_args!("prompt must be {}; given a list of {count}", field::PROMPT.expected),
+        ));
     }
     match given {
         Prompts::Text(text) => Ok(vec![of_text(text)?]),
@@ -97,7 +95,7 @@ fn generated(
     echo: bool,
     serving: &Serving,
 ) -> Result<Vec<TokenId>, ApiError> {
-    let generated: Vec<TokenId> = object.take("generated", "a list of token ids")?.unwrap_or_default();
+    let generated: Vec<TokenId> = object.take(&field::GENERATED)?.unwrap_or_default();
     if !generated.is_empty() && (prompts.len() > 1 || echo) {
         return Err(ApiError::field("generated", "generated belongs to one prompt, which is not echoed"));
     }
@@ -121,20 +119,28 @@ fn known(ids: &[TokenId], field: &str, serving: &Serving) -> Result<(), ApiError
 }
 
 /// One of the texts that a prompt went on with.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CompletionChoice)]
 pub struct Choice {
+    /// Those of the first prompt come first.
     index: usize,
     text: String,
     logprobs: Option<Logprobs>,
+    /// `stop` or `length`.
     finish_reason: Option<&'static str>,
     decant: Decant,
 }
 
 /// The model's own logprobs: T = 1, before any stage of the sampler.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CompletionLogprobs)]
 struct Logprobs {
+    /// As texts of their own.
     tokens: Vec<String>,
+    /// Null for the first token of an echoed prompt, which nothing foretold.
     token_logprobs: Vec<Option<f64>>,
+    /// Logprobs by the token's text.
+    #[schema(value_type = Vec<Option<HashMap<String, f64>>>)]
     top_logprobs: Vec<Option<TopLogprobs>>,
     /// In characters, as Python counts them.
     text_offset: Vec<usize>,

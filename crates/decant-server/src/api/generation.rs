@@ -1,6 +1,6 @@
 //! What both routes are asked: how to go on from a prompt.
 
-use super::{About, Object, sampler};
+use super::{About, Field, Fields, Object, field, sampler};
 use crate::app::Serving;
 use crate::error::ApiError;
 use crate::listener::Piece;
@@ -8,11 +8,11 @@ use decant_decode::{By, DecodeSpec, Limits, TokenId};
 use decant_models::tokenizer::Tokenizer;
 use decant_sampling::SamplerSpec;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::Value;
 use std::time::Duration;
 
 /// The most texts that go on from one prompt.
-const MOST_CHOICES: u32 = 128;
+pub(super) const MOST_CHOICES: u32 = 128;
 
 /// The most prompts of a request, and the most texts: each takes memory before it is queued.
 pub(super) const MOST_PROMPTS: usize = 1024;
@@ -22,13 +22,17 @@ const MOST_WIDTH: usize = 128;
 const MOST_CALLS: usize = 10_000;
 
 /// The most stop strings. OpenAI takes 4; evaluations send more.
-const MOST_STOPS: usize = 32;
+pub(super) const MOST_STOPS: usize = 32;
 
 /// The most alternatives told of a position.
 pub(super) const MOST_ALTERNATIVES: usize = 20;
 
 /// Fields of OpenAI's API that change no text.
-const WITHOUT_EFFECT: [&str; 4] = ["model", "user", "metadata", "safety_identifier"];
+const WITHOUT_EFFECT: [Field; 4] = [field::MODEL, field::USER, field::METADATA, field::SAFETY_IDENTIFIER];
+
+/// Fields for what neither form can do.
+const REFUSED: [Field; 5] =
+    [field::TOOLS, field::TOOL_CHOICE, field::FUNCTIONS, field::FUNCTION_CALL, field::RESPONSE_FORMAT];
 
 /// One of OpenAI's two ways to ask for text: what is sent, and what is answered.
 pub trait Form: Send + 'static {
@@ -36,6 +40,8 @@ pub trait Form: Send + 'static {
     const OBJECTS: [&'static str; 2];
     /// How the ids of its answers begin.
     const ID: &'static str;
+    /// What it takes, beside stages.
+    const FIELDS: Fields;
     /// How a piece of a choice is told, whole or in a chunk.
     type Choice: Serialize + Send;
 
@@ -143,23 +149,24 @@ impl Generation {
     /// # Errors
     /// [`ApiError::Field`] with the field at fault, also where a field is left that nobody knows.
     pub fn read(mut object: Object<'_>, max_tokens: Option<usize>, lenient: bool) -> Result<Self, ApiError> {
-        for name in WITHOUT_EFFECT {
-            object.take::<serde_json::Value>(name, "JSON")?;
+        for field in WITHOUT_EFFECT {
+            object.take::<Value>(&field)?;
         }
-        let choices = object.take_as("n", "an integer in 1..=128", |n| (1..=MOST_CHOICES).contains(&n).then_some(n))?;
+        REFUSED.iter().try_for_each(|field| object.refuse(field))?;
+        let choices = object.take_as(&field::N, |n| (1..=MOST_CHOICES).contains(&n).then_some(n))?;
         let choices = choices.unwrap_or(1);
         Ok(Generation {
             decode: decode(&mut object, choices)?,
             seed: seed(&mut object)?,
             choices,
             max_tokens: length(&mut object)?.unwrap_or(max_tokens),
-            ignore_eos: object.take("ignore_eos", "true or false")?.unwrap_or(false),
+            ignore_eos: object.take(&field::IGNORE_EOS)?.unwrap_or(false),
             stop: stop(&mut object)?,
             streaming: streaming(&mut object)?,
-            deadline: object.take_as("deadline", "a number of seconds > 0", |seconds: f64| {
+            deadline: object.take_as(&field::DEADLINE, |seconds: f64| {
                 Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero())
             })?,
-            trace: object.take("trace", "true or false")?.unwrap_or(false),
+            trace: object.take(&field::TRACE)?.unwrap_or(false),
             sampler: sampler(object, lenient)?,
         })
     }
@@ -167,9 +174,8 @@ impl Generation {
 
 /// `decode`, or OpenAI's `best_of`, which is one of its strategies.
 fn decode(object: &mut Object<'_>, choices: u32) -> Result<DecodeSpec, ApiError> {
-    let text: Option<String> = object.take("decode", "a strategy's text, such as \"beam(8)\"")?;
-    let best_of =
-        object.take_as("best_of", "an integer in 1..=128", |n| (1..=MOST_CHOICES).contains(&n).then_some(n))?;
+    let text: Option<String> = object.take(&field::DECODE)?;
+    let best_of = object.take_as(&field::BEST_OF, |n| (1..=MOST_CHOICES).contains(&n).then_some(n))?;
     let best_of = best_of.filter(|&best_of| best_of != choices);
     match (text, best_of) {
         (Some(_), Some(_)) => Err(ApiError::field("best_of", "best_of is a strategy; give it or decode, not both")),
@@ -205,16 +211,14 @@ fn is_bearable(decode: &DecodeSpec) -> bool {
 
 /// -1 asks for a random one, as front-ends do.
 fn seed(object: &mut Object<'_>) -> Result<Option<u64>, ApiError> {
-    let expected = "an integer in 0..=18446744073709551615, or -1 for a random one";
     let read = |seed: i128| if seed == -1 { Some(None) } else { u64::try_from(seed).ok().map(Some) };
-    Ok(object.take_any(&["seed", "sampler_seed"], expected, read)?.flatten())
+    Ok(object.take_as(&field::SEED, read)?.flatten())
 }
 
 /// -1 asks for as many tokens as there is room for.
 fn length(object: &mut Object<'_>) -> Result<Option<Option<usize>>, ApiError> {
-    let names = ["max_tokens", "max_completion_tokens", "max_new_tokens", "n_predict"];
     let read = |most: i64| if most == -1 { Some(None) } else { usize::try_from(most).ok().map(Some) };
-    object.take_any(&names, "an integer >= 0, or -1 for as many as there is room for", read)
+    object.take_as(&field::MAX_TOKENS, read)
 }
 
 /// One string, or a list of them; empty ones say nothing.
@@ -223,20 +227,18 @@ fn stop(object: &mut Object<'_>) -> Result<Vec<String>, ApiError> {
         stop.retain(|stop| !stop.is_empty());
         (stop.len() <= MOST_STOPS).then_some(stop)
     };
-    Ok(object
-        .take_any(&["stop", "stopping_strings"], "a string or a list of at most 32 strings", read)?
-        .unwrap_or_default())
+    Ok(object.take_as(&field::STOP, read)?.unwrap_or_default())
 }
 
 fn streaming(object: &mut Object<'_>) -> Result<Option<Streaming>, ApiError> {
-    #[derive(serde::Deserialize)]
+    #[derive(serde::Deserialize, PartialEq)]
     #[serde(deny_unknown_fields)]
     struct Options {
         #[serde(default)]
         include_usage: bool,
     }
-    let stream = object.take("stream", "true or false")?.unwrap_or(false);
-    let options: Option<Options> = object.take("stream_options", "an object with include_usage, true or false")?;
+    let stream = object.take(&field::STREAM)?.unwrap_or(false);
+    let options: Option<Options> = object.take(&field::STREAM_OPTIONS)?;
     match (stream, options) {
         (false, Some(_)) => Err(ApiError::field("stream_options", "stream_options is for streams: set stream to true")),
         (false, None) => Ok(None),
@@ -264,27 +266,22 @@ impl<'de> serde::Deserialize<'de> for OneOrMany {
 
 /// llama.cpp's name for how many alternatives are told; 0, which front-ends send, asks for no logprobs.
 pub(super) fn n_probs(object: &mut Object<'_>) -> Result<Option<usize>, ApiError> {
-    let probs = object.take_as("n_probs", "an integer in 0..=20", |n| (n <= MOST_ALTERNATIVES).then_some(n))?;
+    let probs = object.take_as(&field::N_PROBS, |n| (n <= MOST_ALTERNATIVES).then_some(n))?;
     Ok(probs.filter(|&probs| probs > 0))
-}
-
-/// Refuses what neither form can do.
-pub(super) fn refuse_tools(object: &mut Object<'_>) -> Result<(), ApiError> {
-    object.refuse("tools", &[json!([])])?;
-    object.refuse("tool_choice", &[json!("none"), json!("auto")])?;
-    object.refuse("functions", &[json!([])])?;
-    object.refuse("function_call", &[json!("none"), json!("auto")])?;
-    object.refuse("response_format", &[json!({"type": "text"})])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::admit;
     use proptest::prelude::*;
-    use serde_json::Value;
+    use serde_json::json;
 
     fn read(body: &Value) -> Result<Generation, ApiError> {
-        Generation::read(Object::parse(body.to_string().as_bytes())?, Some(16), false)
+        let body = body.to_string();
+        let mut object = Object::parse(body.as_bytes())?;
+        admit(&mut object, &[field::COMMON], false)?;
+        Generation::read(object, Some(16), false)
     }
 
     #[test]

@@ -3,13 +3,15 @@
 mod answer;
 mod chat;
 mod completions;
+pub mod field;
 mod generation;
 mod object;
 mod sampling;
 
 pub use answer::{About, Answer, Chunk, Usage};
-pub use chat::{Chat, Conversation};
-pub use completions::Completions;
+pub use chat::{Chat, Choice as ChatChoice, Conversation};
+pub use completions::{Choice as CompletionChoice, Completions};
+pub use field::{Field, Fields};
 pub use generation::{Form, Generation, Prompt, Request, Streaming};
 pub use object::Object;
-pub use sampling::{ready, sampler};
+pub use sampling::{admit, ready, sampler};

@@ -1,7 +1,9 @@
 //! The fields of a request's body, each read as what it should be.
 
+use super::Field;
 use crate::error::ApiError;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -31,44 +33,39 @@ impl<'b> Object<'b> {
         self.0.iter().map(|(name, _)| &**name)
     }
 
-    /// Takes a field, if it is there. `expected` says what it may be.
+    /// Takes a field, if it is there.
     ///
     /// # Errors
-    /// [`ApiError::Field`] if it is something else.
-    pub fn take<T: Deserialize<'b>>(&mut self, name: &str, expected: &str) -> Result<Option<T>, ApiError> {
-        let Some(place) = self.names().position(|known| known == name) else { return Ok(None) };
-        let (_, value) = self.0.remove(place);
-        serde_json::from_str(value.get()).map(Some).map_err(|_| wrong(name, expected, value.get()))
+    /// As [`take_as`](Self::take_as).
+    pub fn take<T: Deserialize<'b> + PartialEq>(&mut self, field: &Field) -> Result<Option<T>, ApiError> {
+        self.take_as(field, Some)
+    }
+
+    /// Takes a field that must be there.
+    ///
+    /// # Errors
+    /// As [`take_as`](Self::take_as), and where it is not.
+    pub fn need<T: Deserialize<'b> + PartialEq>(&mut self, field: &Field) -> Result<T, ApiError> {
+        let missing = || ApiError::field(field.name, format_args!("{} must be given: {}", field.name, field.expected));
+        self.take(field)?.ok_or_else(missing)
     }
 
     /// Takes a field whose value is the text of something that reads itself, or lies in a range: what `read` makes of it.
+    /// Front-ends send it by all its names at once: then they must agree.
     ///
     /// # Errors
-    /// [`ApiError::Field`] if it is of another type, or `read` makes nothing of it.
-    pub fn take_as<T: Deserialize<'b>, U>(
+    /// [`ApiError::Field`] if it is of another type, `read` makes nothing of it, or two names disagree.
+    pub fn take_as<T: Deserialize<'b>, U: PartialEq>(
         &mut self,
-        name: &str,
-        expected: &str,
-        read: impl FnOnce(T) -> Option<U>,
-    ) -> Result<Option<U>, ApiError> {
-        let given = self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.get());
-        let Some(value) = self.take(name, expected)? else { return Ok(None) };
-        read(value).map(Some).ok_or_else(|| wrong(name, expected, given.unwrap_or_default()))
-    }
-
-    /// Takes a field that goes by several names. Front-ends send all of them at once: then they must agree.
-    ///
-    /// # Errors
-    /// As [`take_as`](Self::take_as), and where two names disagree.
-    pub fn take_any<T: Deserialize<'b>, U: PartialEq>(
-        &mut self,
-        names: &[&'static str],
-        expected: &str,
+        field: &Field,
         read: impl Fn(T) -> Option<U>,
     ) -> Result<Option<U>, ApiError> {
         let mut taken: Option<(&str, U)> = None;
-        for &name in names {
-            let Some(value) = self.take_as(name, expected, &read)? else { continue };
+        for name in field.names() {
+            let Some(place) = self.names().position(|known| known == name) else { continue };
+            let (_, given) = self.0.remove(place);
+            let value = serde_json::from_str(given.get()).ok().and_then(&read);
+            let value = value.ok_or_else(|| wrong(name, field.expected, given.get()))?;
             match &taken {
                 Some((first, other)) if *other != value => {
                     return Err(ApiError::field(name, format_args!("{name} and {first} mean the same, but differ")));
@@ -83,12 +80,12 @@ impl<'b> Object<'b> {
     ///
     /// # Errors
     /// [`ApiError::Field`] where it asks for something.
-    pub fn refuse(&mut self, name: &str, nothing: &[serde_json::Value]) -> Result<(), ApiError> {
-        match self.take::<serde_json::Value>(name, "JSON")? {
-            Some(value) if !nothing.contains(&value) => {
-                Err(ApiError::field(name, format_args!("{name} is not supported by this server")))
-            }
-            _ => Ok(()),
+    pub fn refuse(&mut self, field: &Field) -> Result<(), ApiError> {
+        let schema = (field.schema)();
+        let asks = |value: &Value| schema["enum"].as_array().is_none_or(|nothing| !nothing.contains(value));
+        match self.take::<Value>(field)?.is_some_and(|value| asks(&value)) {
+            true => Err(ApiError::field(field.name, format_args!("{} is not supported by this server", field.name))),
+            false => Ok(()),
         }
     }
 
@@ -151,7 +148,7 @@ struct Name<'b>(#[serde(borrow)] Cow<'b, str>);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::api::field;
 
     fn message(error: ApiError) -> (String, String) {
         match error {
@@ -163,9 +160,9 @@ mod tests {
     #[test]
     fn fields_are_taken_once_and_null_is_nothing() {
         let mut fields = Object::parse(br#"{"n": 2, "stop": null, "a\u0062": true}"#).unwrap();
-        assert_eq!(fields.take::<u32>("n", "a number").unwrap(), Some(2));
-        assert_eq!(fields.take::<u32>("n", "a number").unwrap(), None);
-        assert_eq!(fields.take::<u32>("stop", "a number").unwrap(), None);
+        assert_eq!(fields.take::<u32>(&field::N).unwrap(), Some(2));
+        assert_eq!(fields.take::<u32>(&field::N).unwrap(), None);
+        assert_eq!(fields.take::<u32>(&field::STOP).unwrap(), None);
         assert_eq!(fields.rest::<bool>("true or false").unwrap(), [("ab".to_owned(), true)]);
     }
 
@@ -184,15 +181,18 @@ mod tests {
     fn a_fault_names_the_field_and_what_is_allowed() {
         let body = format!(r#"{{"n": "{}"}}"#, "é".repeat(200));
         let mut fields = Object::parse(body.as_bytes()).unwrap();
-        let (param, message) = message(fields.take::<u32>("n", "an integer").unwrap_err());
-        assert_eq!((param.as_str(), message), ("n", format!("n must be an integer; given \"{}…", "é".repeat(59))));
+        let (param, message) = message(fields.take::<u32>(&field::N).unwrap_err());
+        assert_eq!(
+            (param.as_str(), message),
+            ("n", format!("n must be an integer in 1..=128; given \"{}…", "é".repeat(59)))
+        );
     }
 
     #[test]
     fn names_for_one_thing_must_agree() {
         let take = |body: &str| {
             let mut fields = Object::parse(body.as_bytes()).unwrap();
-            fields.take_any(&["max_tokens", "n_predict"], "an integer", Some::<u32>).map_err(message)
+            fields.take::<u32>(&field::MAX_TOKENS).map_err(message)
         };
         assert_eq!(take("{}"), Ok(None));
         assert_eq!(take(r#"{"n_predict": 3}"#), Ok(Some(3)));
@@ -203,10 +203,16 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_refused_where_it_asks_for_something() {
-        let refuse = |body: &str| Object::parse(body.as_bytes()).unwrap().refuse("suffix", &[json!("")]);
+        let refuse = |body: &str| Object::parse(body.as_bytes()).unwrap().refuse(&field::SUFFIX);
         for body in ["{}", r#"{"suffix": null}"#, r#"{"suffix": ""}"#] {
             assert_eq!(refuse(body), Ok(()));
         }
         assert!(refuse(r#"{"suffix": "."}"#).is_err());
+    }
+
+    #[test]
+    fn what_must_be_given() {
+        let mut fields = Object::parse(br#"{"prompt": null}"#).unwrap();
+        assert_eq!(message(fields.need::<String>(&field::PROMPT).unwrap_err()).0, "prompt");
     }
 }

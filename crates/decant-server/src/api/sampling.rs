@@ -3,7 +3,7 @@
 //! No sampler is known by name here: whatever field is left when a route has taken its own is a stage's name or parameter, and
 //! the catalog says whether there is such a one.
 
-use super::Object;
+use super::{Fields, Object, field};
 use crate::error::ApiError;
 use decant_decode::LanguageModel;
 use decant_models::Model;
@@ -18,24 +18,38 @@ const PROMPT: &str = "prompt";
 /// What a stage's value may be, as far as JSON goes.
 const VALUE: &str = "a number, a text, true, false, a list or an object, without null";
 
+/// Refuses names that are neither a field's nor a stage's; or forgets them, if `lenient`.
+///
+/// # Errors
+/// [`ApiError::Field`] with the name.
+pub fn admit(object: &mut Object<'_>, fields: Fields, lenient: bool) -> Result<(), ApiError> {
+    let is_field = |name: &str| fields.iter().copied().flatten().any(|field| field.names().any(|known| known == name));
+    let is_known = |name: &str| is_field(name) || is_parameter(name);
+    let stranger = object.names().find(|name| !is_known(name)).map(unknown);
+    match stranger {
+        Some(error) if !lenient => Err(error),
+        _ => {
+            object.retain(is_known);
+            Ok(())
+        }
+    }
+}
+
 /// The sampler that the remaining fields ask for: stages by name and alias, those in `vllm_xargs` beside them. `sampler`, a
 /// spec's text or list, replaces them all.
 ///
 /// # Errors
-/// [`ApiError::Field`] with the field at fault. A field that nobody knows is one, unless `lenient`.
+/// [`ApiError::Field`] with the field at fault; in `vllm_xargs` one that nobody knows is one, unless `lenient`.
 pub fn sampler(mut fields: Object<'_>, lenient: bool) -> Result<SamplerSpec, ApiError> {
-    let whole: Option<SpecValue> = fields.take("sampler", "a sampler's text, or a list of stages")?;
-    let mut extra = fields.take_as("vllm_xargs", "an object of sampling parameters", |value| match value {
+    let whole: Option<SpecValue> = fields.take(&field::SAMPLER)?;
+    let extra = fields.take_as(&field::VLLM_XARGS, |value| match value {
         SpecValue::Object(pairs) => Some(pairs),
         _ => None,
     })?;
-    if lenient {
-        fields.retain(is_known);
-        extra.iter_mut().for_each(|pairs| pairs.retain(|(name, _)| is_known(name)));
-    }
-    let extra = extra.unwrap_or_default();
-    if let Some(name) = fields.names().chain(extra.iter().map(|(name, _)| name.as_str())).find(|name| !is_known(name)) {
-        return Err(unknown(name));
+    let mut extra = extra.unwrap_or_default();
+    match extra.iter().find(|(name, _)| !is_parameter(name)) {
+        Some((name, _)) if !lenient => return Err(unknown(name)),
+        _ => extra.retain(|(name, _)| is_parameter(name)),
     }
     let mut pairs: Vec<(String, SpecValue)> = Vec::new();
     for (name, value) in fields.rest(VALUE)?.into_iter().chain(extra) {
@@ -62,8 +76,8 @@ pub fn ready(spec: &SamplerSpec, model: &Model) -> Result<Sampler, ApiError> {
     sampler.map_err(|error| fault(error, &[]))
 }
 
-/// Whether a field is a stage's, or a parameter's of one.
-fn is_known(name: &str) -> bool {
+/// Whether a name is a stage's, or a parameter's of one.
+fn is_parameter(name: &str) -> bool {
     !meaning(name).is_empty()
 }
 
@@ -135,8 +149,8 @@ mod tests {
     use super::*;
 
     fn read(body: &str, lenient: bool) -> Result<String, (String, String)> {
-        let fields = Object::parse(body.as_bytes()).unwrap();
-        match sampler(fields, lenient) {
+        let mut object = Object::parse(body.as_bytes()).unwrap();
+        match admit(&mut object, &[field::COMMON], lenient).and_then(|()| sampler(object, lenient)) {
             Ok(spec) => Ok(spec.to_string()),
             Err(ApiError::Field { param, message }) => Err((param, message)),
             Err(other) => panic!("{other:?}"),

@@ -5,14 +5,26 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-/// 200 `ready`; 503 while it is `loading` or `draining`.
+/// How the server is.
+#[derive(Serialize, ToSchema)]
+pub struct Health {
+    /// `ready`, `loading` or `draining`.
+    status: &'static str,
+}
+
+/// Tells whether the server answers. It is open without a key.
+#[utoipa::path(get, path = super::HEALTH, tag = "server", responses(
+    (status = 200, description = "`ready`", body = Health),
+    (status = 503, description = "`loading` or `draining`", body = Health),
+))]
 pub async fn health(State(app): State<App>) -> Response {
     let (code, status) = match (app.traffic.is_draining(), app.serving.get()) {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         (false, None) => (StatusCode::SERVICE_UNAVAILABLE, "loading"),
         (false, Some(_)) => (StatusCode::OK, "ready"),
     };
-    (code, Json(json!({ "status": status }))).into_response()
+    (code, Json(Health { status })).into_response()
 }

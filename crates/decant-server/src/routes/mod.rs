@@ -4,25 +4,27 @@ mod health;
 mod metrics;
 mod models;
 mod next;
+mod openapi;
 mod samplers;
 mod tokens;
 
 use crate::app::App;
-use axum::Router;
-use axum::routing::{get, post};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// All of them.
-pub fn router() -> Router<App> {
-    Router::new()
-        .route(HEALTH, get(health::health))
-        .route(METRICS, get(metrics::metrics))
-        .route("/v1/models", get(models::list))
-        .route("/v1/models/{*name}", get(models::one))
-        .route("/v1/samplers", get(samplers::samplers))
-        .route("/v1/next", post(next::next))
-        .route("/tokenize", post(tokens::tokenize))
-        .route("/detokenize", post(tokens::detokenize))
-        .route("/tokenizer_info", get(tokens::info))
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(health::health))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(openapi::openapi))
+        .routes(routes!(models::list))
+        .routes(routes!(models::one))
+        .routes(routes!(samplers::samplers))
+        .routes(routes!(next::next))
+        .routes(routes!(tokens::tokenize))
+        .routes(routes!(tokens::detokenize))
+        .routes(routes!(tokens::info))
 }
 
 /// Asked by whoever watches the server: open without a key, answered while it drains.

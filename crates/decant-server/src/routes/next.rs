@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::openapi;
 use crate::scheduler::Refused;
 use axum::Json;
 use axum::extract::State;
@@ -13,6 +14,7 @@ use decant_sampling::{
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
+use utoipa::ToSchema;
 
 /// Tokens fed at a time: between two chunks it is seen that nobody listens any more.
 const CHUNK: usize = 64;
@@ -24,16 +26,21 @@ const STAGES: usize = 64;
 const TOP: usize = 1000;
 
 /// A text, and a sampler to take the next token by.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NextRequest)]
 pub struct Question {
+    /// Without effect.
     #[serde(rename = "model")]
     _model: Option<String>,
     prompt: Prompt,
     /// What was generated since the prompt: stages that look back may tell it apart, and its length is the draw's position.
     #[serde(default)]
     generated: Vec<TokenId>,
+    /// The stages to look at; none if absent.
     #[serde(default)]
+    #[schema(schema_with = openapi::sampler)]
     sampler: SamplerSpec,
+    /// Of the draw.
     #[serde(default)]
     seed: u64,
     /// How many tokens of each distribution.
@@ -45,7 +52,8 @@ fn twenty() -> usize {
     20
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NextPrompt)]
 #[serde(untagged, expecting = "a prompt is a text or a list of token ids")]
 enum Prompt {
     Text(String),
@@ -53,7 +61,8 @@ enum Prompt {
 }
 
 /// What the stages make of the model's row.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NextAnswer)]
 pub struct Answer {
     model: String,
     /// How many tokens stand before.
@@ -61,13 +70,15 @@ pub struct Answer {
     /// The stages that act, as one text.
     sampler: String,
     /// The token that the seed draws here, and what there is to see of it.
+    #[schema(value_type = openapi::Step)]
     step: Step,
     /// The model's own distribution, and then what each stage leaves of it.
     stages: Vec<Stage>,
 }
 
 /// A distribution.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Distribution)]
 struct Stage {
     /// The stage that made it; null for the model's own.
     stage: Option<String>,
@@ -80,7 +91,8 @@ struct Stage {
 }
 
 /// A token of a distribution, in falling probability.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Alternative)]
 struct Token {
     token: TokenId,
     text: String,
@@ -90,6 +102,9 @@ struct Token {
 }
 
 /// Feeds a text to the model and tells what every stage does to the row after it.
+#[utoipa::path(post, path = "/v1/next", tag = "sampling", request_body = Question, responses(
+    (status = 200, description = "the distribution before and after every stage", body = Answer),
+))]
 pub async fn next(State(app): State<App>, Fields(question): Fields<Question>) -> Result<Json<Answer>, ApiError> {
     let serving = app.serving()?;
     let (model, name) = (serving.model.clone(), serving.name.clone());

@@ -3,16 +3,19 @@
 use axum::Json;
 use decant_sampling::{Field, SamplerSpec, SpecValue, StageInfo, catalog};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The catalog, and the schema that a `sampler` is held to.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Samplers {
     stages: Vec<Stage>,
+    #[schema(value_type = Object)]
     schema: SpecValue,
 }
 
 /// A stage, before it has values.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = StageInfo)]
 struct Stage {
     name: &'static str,
     aliases: &'static [&'static str],
@@ -26,7 +29,7 @@ struct Stage {
 }
 
 /// One of its parameters; the main one is called `value`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Parameter {
     name: &'static str,
     aliases: &'static [&'static str],
@@ -42,7 +45,10 @@ struct Parameter {
     neutral: &'static [f64],
 }
 
-/// The catalog and the schema.
+/// Tells what a sampler can be made of.
+#[utoipa::path(get, path = "/v1/samplers", tag = "sampling", responses(
+    (status = 200, description = "the catalog of stages, and the JSON Schema of a `sampler`", body = Samplers),
+))]
 pub async fn samplers() -> Json<Samplers> {
     Json(Samplers { stages: catalog().iter().map(Stage::new).collect(), schema: SamplerSpec::json_schema() })
 }

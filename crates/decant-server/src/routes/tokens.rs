@@ -4,28 +4,34 @@ use crate::api::Conversation;
 use crate::app::{App, Serving};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::openapi;
 use axum::Json;
 use axum::extract::State;
 use decant_decode::LanguageModel;
 use decant_models::Model;
 use decant_sampling::TokenId;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-/// What is to be split: a text, or a conversation. vLLM's servers say `prompt` or `messages`, llama.cpp's `content`.
-#[derive(Deserialize)]
+/// What is to be split: a text, or a conversation. (vLLM's servers say `prompt` or `messages`, llama.cpp's `content`.)
+#[derive(Deserialize, ToSchema)]
+#[schema(as = TokenizeRequest)]
 pub struct Text {
+    /// Without effect.
     #[serde(rename = "model")]
     _model: Option<String>,
+    /// The text; `content` means the same.
     #[serde(alias = "content")]
     prompt: Option<String>,
+    #[schema(schema_with = openapi::messages)]
     messages: Option<Conversation>,
     /// Whether a conversation ends where the assistant begins to speak.
     #[serde(default = "yes")]
     add_generation_prompt: bool,
-    /// Whether BOS and the like are put around it, as they are around the prompt of a completion.
+    /// Whether BOS and the like are put around it, as they are around the prompt of a completion; `add_special` means the same.
     #[serde(default = "yes", alias = "add_special")]
     add_special_tokens: bool,
-    /// Whether the tokens are told as the vocabulary spells them, too.
+    /// Whether the tokens are told as the vocabulary spells them, too; `with_pieces` means the same.
     #[serde(default, alias = "with_pieces")]
     return_token_strs: bool,
 }
@@ -35,7 +41,8 @@ fn yes() -> bool {
 }
 
 /// What it was split into.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Tokenized)]
 pub struct Split {
     count: usize,
     max_model_len: usize,
@@ -57,6 +64,9 @@ impl Text {
 }
 
 /// Splits a text into tokens.
+#[utoipa::path(post, path = "/tokenize", tag = "tokens", request_body = Text, responses(
+    (status = 200, description = "its tokens", body = Split),
+))]
 pub async fn tokenize(State(app): State<App>, Fields(mut text): Fields<Text>) -> Result<Json<Split>, ApiError> {
     let split = move || {
         let serving = app.serving()?;
@@ -71,20 +81,26 @@ pub async fn tokenize(State(app): State<App>, Fields(mut text): Fields<Text>) ->
 }
 
 /// Tokens.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = DetokenizeRequest)]
 pub struct Tokens {
+    /// Without effect.
     #[serde(rename = "model")]
     _model: Option<String>,
     tokens: Vec<TokenId>,
 }
 
 /// Their text.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Detokenized)]
 pub struct Joined {
     prompt: String,
 }
 
-/// The text of tokens.
+/// Tells the text of tokens.
+#[utoipa::path(post, path = "/detokenize", tag = "tokens", request_body = Tokens, responses(
+    (status = 200, description = "their text", body = Joined),
+))]
 pub async fn detokenize(
     State(app): State<App>,
     Fields(Tokens { tokens, .. }): Fields<Tokens>,
@@ -101,7 +117,8 @@ pub async fn detokenize(
 }
 
 /// What frames a text, as the vocabulary spells it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TokenizerInfo)]
 pub struct Info {
     bos_token: Option<String>,
     eos_token: Option<String>,
@@ -114,7 +131,10 @@ pub struct Info {
     vocab_size: usize,
 }
 
-/// What a client needs to know of the tokenizer.
+/// Tells what a client needs to know of the tokenizer.
+#[utoipa::path(get, path = "/tokenizer_info", tag = "tokens", operation_id = "tokenizer_info", responses(
+    (status = 200, description = "what frames a text", body = Info),
+))]
 pub async fn info(State(app): State<App>) -> Result<Json<Info>, ApiError> {
     Ok(Json(Info::new(&app.serving()?.model)))
 }
