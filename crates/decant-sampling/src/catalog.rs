@@ -8,6 +8,7 @@ use crate::spec::{At, Phrase, SpecValue, biases, phrases};
 use crate::stages::catalog;
 use decant_kernels::rows::Want;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// Makes the enum of all stages, and the catalog, of a list of their types, given as module::Type.
 macro_rules! stages {
@@ -194,12 +195,14 @@ pub struct Field {
     pub summary: &'static str,
     /// What it may be.
     pub kind: Kind,
+    /// What people choose, if it is a number: for sliders, and to begin with.
+    pub usual: Option<Usual>,
 }
 
 impl Field {
     /// A parameter without further names.
     pub(crate) const fn new(name: &'static str, summary: &'static str, kind: Kind) -> Self {
-        Field { name, aliases: &[], flat: &[], summary, kind }
+        Field { name, aliases: &[], flat: &[], summary, kind, usual: None }
     }
 
     /// The main parameter of a stage.
@@ -217,6 +220,11 @@ impl Field {
         Field { flat, ..self }
     }
 
+    /// The same with [`Field::usual`].
+    pub(crate) const fn usual(self, value: f64, range: RangeInclusive<f64>) -> Self {
+        Field { usual: Some(Usual { value, min: *range.start(), max: *range.end() }), ..self }
+    }
+
     /// Name and aliases.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
         [self.name].into_iter().chain(self.aliases.iter().copied())
@@ -226,6 +234,17 @@ impl Field {
     pub fn default_text(&self) -> Option<String> {
         self.kind.default().map(|param| param.text(self))
     }
+}
+
+/// What people choose for a number, where more is allowed than makes sense: it constrains nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Usual {
+    /// A value to begin with, at which the stage acts.
+    pub value: f64,
+    /// The least.
+    pub min: f64,
+    /// The greatest.
+    pub max: f64,
 }
 
 /// What a parameter may be.
@@ -381,5 +400,24 @@ pub(crate) trait StageDef: Sized {
     /// How it learns from what was drawn, if it does.
     fn learner(&self) -> Option<&dyn Learn> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_usual_is_allowed_and_acts() {
+        for (info, field) in catalog().iter().flat_map(|info| info.fields.iter().map(move |field| (info, field))) {
+            let Some(Usual { value, min, max }) = field.usual else {
+                assert!(field.name != At::VALUE || !matches!(field.kind, Kind::Number { .. }), "{}", info.name);
+                continue;
+            };
+            let Kind::Number { range, neutral, default } = field.kind else { panic!("{}: no number", info.name) };
+            assert!(min < max && (min..=max).contains(&value), "{}:{}", info.name, field.name);
+            assert!([value, min, max].iter().all(|&number| range.contains(number)), "{}:{}", info.name, field.name);
+            assert!(!neutral.contains(&value) && default.is_none_or(|default| default == value), "{}", info.name);
+        }
     }
 }

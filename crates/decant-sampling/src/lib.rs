@@ -20,7 +20,7 @@ pub mod stages;
 pub mod yardstick;
 
 pub use batch::{BatchScratch, Pick};
-pub use catalog::{Field, Kind, Range, Role, StageInfo, Stricter, find_stage};
+pub use catalog::{Field, Kind, Range, Role, StageInfo, Stricter, Usual, find_stage};
 pub use context::{History, Memory};
 pub use decant_kernels::{Isa, IsaName};
 pub use effect::Truncate;

@@ -125,6 +125,10 @@ fn parameter(field: &Field) -> SpecValue {
             keys.push(("default", default.iter().copied().collect()));
         }
     }
+    if let Some(usual) = field.usual {
+        keys.push(("examples", [usual.value].into_iter().collect()));
+        keys.push(("x-usual", [usual.min, usual.max].into_iter().collect()));
+    }
     object(keys)
 }
 

@@ -52,12 +52,14 @@ impl StageDef for AdaptiveP {
         summary: "favours tokens near a probability, and steers the drawn ones' average towards it",
         fields: &[
             Field::value("the probability aimed at", Kind::required(Range::numbers(-1.0, 1.0), &[-1.0]))
+                .usual(0.5, 0.0..=1.0)
                 .aliases(&["target"]),
             Field::new(
                 "decay",
                 "how slowly what was drawn is forgotten",
                 Kind::optional(Range::numbers(0.0, 0.99), 0.9),
             )
+            .usual(0.9, 0.0..=0.99)
             .flat(&["adaptive_decay"]),
         ],
         rank: 910,

@@ -57,12 +57,14 @@ impl StageDef for Dry {
         aliases: &["dry_multiplier"],
         summary: "lowers the logits of tokens that would go on with a repetition, exponentially in its length",
         fields: &[
-            Field::value("the penalty, or its multiplier", Kind::required(Range::numbers(0.0, 100.0), &[0.0])),
+            Field::value("the penalty, or its multiplier", Kind::required(Range::numbers(0.0, 100.0), &[0.0]))
+                .usual(0.8, 0.0..=2.0),
             Field::new(
                 "base",
                 "by what the penalty grows with each token",
                 Kind::optional(Range::numbers(1.0, 100.0), 1.75),
             )
+            .usual(1.75, 1.0..=4.0)
             .flat(&["dry_base"]),
             Field::new("allowed", "how long a repetition may be", Kind::optional(Range::integers_from(0.0), 2.0))
                 .aliases(&["allowed_length"])

@@ -47,14 +47,17 @@ impl StageDef for Dynatemp {
         summary: "divides the logits by a temperature between low and high, by the survivors' normalised entropy",
         fields: &[
             Field::value("T where one token is certain", Kind::required(Range::numbers(0.0, 100.0), &[]))
+                .usual(0.5, 0.0..=2.0)
                 .aliases(&["low"]),
             Field::new(
                 "high",
                 "T where all survivors are equally likely",
                 Kind::required(Range::numbers(0.0, 100.0), &[]),
             )
+            .usual(1.5, 0.0..=2.0)
             .flat(&["dynatemp_high"]),
             Field::new("exponent", "how slowly T leaves low", Kind::optional(Range::numbers(0.0, f64::INFINITY), 1.0))
+                .usual(1.0, 0.0..=4.0)
                 .flat(&["dynatemp_exponent"]),
         ],
         rank: 12,

@@ -46,13 +46,16 @@ impl StageDef for Edt {
         summary: "divides the logits by a temperature that falls to zero with the survivors' entropy",
         fields: &[
             Field::value("T0, the temperature for large entropies", Kind::required(Range::numbers(0.0, 100.0), &[]))
+                .usual(1.0, 0.0..=2.0)
                 .aliases(&["t0"]),
-            Field::new("base", "what theta / H is the power of", Kind::optional(Range::numbers(0.0, 1.0), 0.8)),
+            Field::new("base", "what theta / H is the power of", Kind::optional(Range::numbers(0.0, 1.0), 0.8))
+                .usual(0.8, 0.0..=1.0),
             Field::new(
                 "theta",
                 "how much certainty cools, in nats",
                 Kind::optional(Range::numbers(0.0, f64::INFINITY), 0.1),
-            ),
+            )
+            .usual(0.1, 0.0..=2.0),
         ],
         rank: 14,
         source: "Zhang, Bao and Huang 2024, arXiv 2403.14541",

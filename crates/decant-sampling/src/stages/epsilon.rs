@@ -43,7 +43,8 @@ impl StageDef for Epsilon {
         aliases: &["epsilon_cutoff"],
         summary: "keeps the tokens with at least probability eps",
         fields: &[
-            Field::value("the probability eps", Kind::required(Range::numbers(0.0, 1.0), &[0.0])),
+            Field::value("the probability eps", Kind::required(Range::numbers(0.0, 1.0), &[0.0]))
+                .usual(0.0009, 0.0..=0.01),
             MIN_TOKENS_TO_KEEP,
         ],
         rank: 70,

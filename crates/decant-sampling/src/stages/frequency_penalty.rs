@@ -41,7 +41,7 @@ impl StageDef for FrequencyPenalty {
         aliases: &["freq_pen"],
         summary: "lowers the logit of a token by a penalty for each time it was seen",
         fields: &[
-            Field::value("the penalty f", Kind::required(Range::numbers(-100.0, 100.0), &[0.0])),
+            Field::value("the penalty f", Kind::required(Range::numbers(-100.0, 100.0), &[0.0])).usual(0.5, -2.0..=2.0),
             Window::LAST_N.flat(Window::PENALTY_RANGE),
             Window::PROMPT,
         ],

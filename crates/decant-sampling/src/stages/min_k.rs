@@ -46,7 +46,8 @@ impl StageDef for MinK {
         aliases: &[],
         summary: "keeps the tokens before the steepest drop of the sorted logits",
         fields: &[
-            Field::value("tau, which counts in flat rows", Kind::required(Range::numbers(0.0, f64::INFINITY), &[])),
+            Field::value("tau, which counts in flat rows", Kind::required(Range::numbers(0.0, f64::INFINITY), &[]))
+                .usual(3.0, 0.0..=20.0),
             MIN_TOKENS_TO_KEEP,
         ],
         rank: 9,

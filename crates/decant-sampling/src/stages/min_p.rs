@@ -41,7 +41,8 @@ impl StageDef for MinP {
         aliases: &[],
         summary: "keeps the tokens with at least a share of the largest probability",
         fields: &[
-            Field::value("the share of the largest probability", Kind::required(Range::numbers(0.0, 1.0), &[0.0])),
+            Field::value("the share of the largest probability", Kind::required(Range::numbers(0.0, 1.0), &[0.0]))
+                .usual(0.05, 0.0..=0.5),
             MIN_TOKENS_TO_KEEP,
         ],
         rank: 50,

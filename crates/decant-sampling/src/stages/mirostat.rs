@@ -62,10 +62,13 @@ impl StageDef for Mirostat {
             Field::value(
                 "the version, 1 or 2",
                 Kind::required(Range { max: 2.0, ..Range::integers_from(0.0) }, &[0.0]),
-            ),
+            )
+            .usual(2.0, 0.0..=2.0),
             Field::new("tau", "the surprise aimed at, in bits", Kind::optional(Range::numbers(0.0, 100.0), 5.0))
+                .usual(5.0, 0.0..=10.0)
                 .flat(&["mirostat_tau"]),
             Field::new("eta", "how fast the bound learns", Kind::optional(Range::numbers(0.0, 100.0), 0.1))
+                .usual(0.1, 0.0..=1.0)
                 .flat(&["mirostat_eta"]),
             MIN_TOKENS_TO_KEEP,
         ],

@@ -43,7 +43,8 @@ impl StageDef for NoRepeatNgram {
         aliases: &["no_repeat_ngram_size"],
         summary: "forbids what would say n tokens in a row for the second time",
         fields: &[
-            Field::value("n, how many tokens in a row", Kind::required(Range::integers_from(0.0), &[0.0])),
+            Field::value("n, how many tokens in a row", Kind::required(Range::integers_from(0.0), &[0.0]))
+                .usual(3.0, 0.0..=10.0),
             Window::LAST_N,
             Window::PROMPT,
         ],

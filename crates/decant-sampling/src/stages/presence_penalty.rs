@@ -41,7 +41,8 @@ impl StageDef for PresencePenalty {
         aliases: &["presence_pen"],
         summary: "lowers the logit of every token seen before by a penalty",
         fields: &[
-            Field::value("the penalty pr", Kind::required(Range::numbers(-100.0, 100.0), &[0.0])),
+            Field::value("the penalty pr", Kind::required(Range::numbers(-100.0, 100.0), &[0.0]))
+                .usual(0.5, -2.0..=2.0),
             Window::LAST_N.flat(Window::PENALTY_RANGE),
             Window::PROMPT,
         ],

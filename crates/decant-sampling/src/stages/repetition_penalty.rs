@@ -43,7 +43,7 @@ impl StageDef for RepetitionPenalty {
         aliases: &["rep_pen", "repeat_penalty"],
         summary: "divides the logits of tokens seen before by a penalty, or multiplies them where negative",
         fields: &[
-            Field::value("the penalty r", Kind::required(Range::numbers(0.01, 100.0), &[1.0])),
+            Field::value("the penalty r", Kind::required(Range::numbers(0.01, 100.0), &[1.0])).usual(1.1, 1.0..=1.5),
             Window::LAST_N.flat(Window::PENALTY_RANGE),
             Window::PROMPT,
         ],

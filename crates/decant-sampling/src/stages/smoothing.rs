@@ -40,8 +40,11 @@ impl StageDef for Smoothing {
         aliases: &["smoothing_factor"],
         summary: "bends the logits along a parabola through the largest one",
         fields: &[
-            Field::value("how steep", Kind::required(Range::numbers(0.0, 100.0), &[0.0])).aliases(&["factor"]),
+            Field::value("how steep", Kind::required(Range::numbers(0.0, 100.0), &[0.0]))
+                .usual(0.2, 0.0..=2.0)
+                .aliases(&["factor"]),
             Field::new("curve", "how much of the parabola is cubic", Kind::optional(Range::numbers(1.0, 10.0), 1.0))
+                .usual(1.0, 1.0..=3.0)
                 .flat(&["smoothing_curve"]),
         ],
         rank: 16,

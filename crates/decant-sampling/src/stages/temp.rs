@@ -38,7 +38,9 @@ impl StageDef for Temp {
         name: "temp",
         aliases: &["temperature"],
         summary: "divides the logits by a temperature; 0 is greedy",
-        fields: &[Field::value("the temperature T", Kind::required(Range::numbers(0.0, 100.0), &[1.0]))],
+        fields: &[
+            Field::value("the temperature T", Kind::required(Range::numbers(0.0, 100.0), &[1.0])).usual(0.8, 0.0..=2.0)
+        ],
         rank: 10,
         source: "Ackley, Hinton and Sejnowski 1985; schedules: llama.cpp temp_ext, arXiv 2403.14541",
         keeps_argmax: true,

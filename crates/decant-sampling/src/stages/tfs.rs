@@ -44,7 +44,8 @@ impl StageDef for Tfs {
         aliases: &["tfs_z"],
         summary: "cuts where the curve of sorted probabilities stops bending",
         fields: &[
-            Field::value("the share z of the second differences", Kind::required(Range::numbers(0.0, 1.0), &[1.0])),
+            Field::value("the share z of the second differences", Kind::required(Range::numbers(0.0, 1.0), &[1.0]))
+                .usual(0.95, 0.0..=1.0),
             MIN_TOKENS_TO_KEEP,
         ],
         rank: 120,

@@ -40,7 +40,10 @@ impl StageDef for TopA {
         name: "top_a",
         aliases: &[],
         summary: "keeps the tokens with at least a times the square of the largest probability",
-        fields: &[Field::value("the factor a", Kind::required(Range::numbers(0.0, 1.0), &[0.0])), MIN_TOKENS_TO_KEEP],
+        fields: &[
+            Field::value("the factor a", Kind::required(Range::numbers(0.0, 1.0), &[0.0])).usual(0.2, 0.0..=1.0),
+            MIN_TOKENS_TO_KEEP,
+        ],
         rank: 110,
         source: "front-ends, after BlinkDL's RWKV",
         ..StageInfo::of(Role::Truncation)

@@ -44,7 +44,8 @@ impl StageDef for TopB {
         aliases: &[],
         summary: "keeps the tokens within a band below the largest probability that widens with the entropy",
         fields: &[
-            Field::value("the width b of the band", Kind::required(Range::numbers(0.0, 1.0), &[1.0])),
+            Field::value("the width b of the band", Kind::required(Range::numbers(0.0, 1.0), &[1.0]))
+                .usual(0.5, 0.0..=1.0),
             MIN_TOKENS_TO_KEEP,
         ],
         rank: 100,

@@ -87,7 +87,8 @@ impl StageDef for TopH {
         aliases: &[],
         summary: "keeps the longest prefix with entropy within alpha times the whole entropy",
         fields: &[
-            Field::value("alpha, the share of the entropy", Kind::required(Range::numbers(0.0, 1.0), &[1.0])),
+            Field::value("alpha, the share of the entropy", Kind::required(Range::numbers(0.0, 1.0), &[1.0]))
+                .usual(0.4, 0.0..=1.0),
             Field::new(
                 "rule",
                 "whose rule: the paper's, the authors' code's, transformers'",

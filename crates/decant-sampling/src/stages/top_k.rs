@@ -43,7 +43,8 @@ impl StageDef for TopK {
         aliases: &[],
         summary: "keeps the k most probable tokens",
         fields: &[
-            Field::value("how many tokens stay", Kind::required(Range::integers_from(-1.0), &[0.0, -1.0])),
+            Field::value("how many tokens stay", Kind::required(Range::integers_from(-1.0), &[0.0, -1.0]))
+                .usual(40.0, 0.0..=100.0),
             MIN_TOKENS_TO_KEEP,
         ],
         rank: 30,

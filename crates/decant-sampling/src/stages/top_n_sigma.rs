@@ -46,7 +46,8 @@ impl StageDef for TopNSigma {
             Field::value(
                 "how many standard deviations",
                 Kind::required(Range::numbers(-1.0, f64::INFINITY), &[0.0, -1.0]),
-            ),
+            )
+            .usual(1.0, 0.0..=4.0),
             MIN_TOKENS_TO_KEEP,
         ],
         rank: 8,

@@ -40,7 +40,10 @@ impl StageDef for TopP {
         name: "top_p",
         aliases: &[],
         summary: "keeps the nucleus: the shortest prefix that holds mass p",
-        fields: &[Field::value("the mass p", Kind::required(Range::numbers(0.0, 1.0), &[1.0])), MIN_TOKENS_TO_KEEP],
+        fields: &[
+            Field::value("the mass p", Kind::required(Range::numbers(0.0, 1.0), &[1.0])).usual(0.95, 0.0..=1.0),
+            MIN_TOKENS_TO_KEEP,
+        ],
         rank: 40,
         source: "Holtzman et al. 2019, arXiv 1904.09751",
         keeps_argmax: true,

@@ -46,7 +46,10 @@ impl StageDef for Typical {
         name: "typical",
         aliases: &["typical_p", "typ_p"],
         summary: "keeps the tokens whose information is nearest to the entropy, up to mass tau",
-        fields: &[Field::value("the mass tau", Kind::required(Range::numbers(0.0, 1.0), &[1.0])), MIN_TOKENS_TO_KEEP],
+        fields: &[
+            Field::value("the mass tau", Kind::required(Range::numbers(0.0, 1.0), &[1.0])).usual(0.95, 0.0..=1.0),
+            MIN_TOKENS_TO_KEEP,
+        ],
         rank: 60,
         source: "Meister et al. 2022, arXiv 2202.00666",
         keeps_argmax: false,

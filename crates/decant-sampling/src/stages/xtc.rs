@@ -46,12 +46,14 @@ impl StageDef for Xtc {
         aliases: &["xtc_probability"],
         summary: "with probability P drops all tokens that reach a threshold but the least likely of them",
         fields: &[
-            Field::value("the probability P that it acts", Kind::required(Range::numbers(0.0, 1.0), &[0.0])),
+            Field::value("the probability P that it acts", Kind::required(Range::numbers(0.0, 1.0), &[0.0]))
+                .usual(0.5, 0.0..=1.0),
             Field::new(
                 "threshold",
                 "the probability that makes a token a top choice; above 0.5 there are never two",
                 Kind::optional(Range::numbers(0.0, 1.0), 0.1),
             )
+            .usual(0.1, 0.0..=0.5)
             .flat(&["xtc_threshold"]),
             MIN_TOKENS_TO_KEEP,
         ],
