@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::routes;
+use crate::{playground, routes};
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
@@ -12,9 +12,11 @@ use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-/// Lets a request pass that brings the server's key, if it has one. Whether the server is well, everybody may ask.
+/// Lets a request pass that brings the server's key, if it has one. Whether the server is well, everybody may ask; and
+/// everybody may have the playground, which asks for the key itself.
 pub async fn key(State(app): State<App>, request: Request, next: Next) -> Response {
-    let open = request.uri().path() == routes::HEALTH;
+    let path = request.uri().path();
+    let open = path == routes::HEALTH || playground::has(path);
     match &app.settings.api_key {
         Some(key) if !open && !brings(request.headers(), key) => ApiError::Unauthorised.into_response(),
         _ => next.run(request).await,

@@ -9,6 +9,7 @@ mod guard;
 mod listener;
 pub mod metrics;
 mod openapi;
+mod playground;
 mod respond;
 mod router;
 mod routes;

@@ -1,7 +1,7 @@
 //! All routes, and what every request passes on its way to them.
 
 use crate::app::App;
-use crate::{guard, respond, routes, watch};
+use crate::{guard, playground, respond, routes, watch};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 /// How long a client may pause while it sends a body.
 const BODY_PAUSE: Duration = Duration::from_secs(30);
 
-/// Every route with what the OpenAPI document tells of it: none is served that is not in the document, nor the other way round.
+/// Every route of the API with what the OpenAPI document tells of it: none is served that is not in the document, nor the other way round.
 pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::default().merge(routes::router()).merge(respond::router())
 }
@@ -21,6 +21,7 @@ pub(crate) fn api() -> OpenApiRouter<App> {
 /// The server as a function from requests to responses.
 pub fn router(app: App) -> Router {
     let router = Router::from(api())
+        .merge(playground::router())
         .fallback(guard::no_route)
         .method_not_allowed_fallback(guard::wrong_method)
         // From here on, the later a layer stands the further out it is.
