@@ -6,7 +6,7 @@
 
 use crate::app::App;
 use axum::Router;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::hash::{DefaultHasher, Hasher};
@@ -65,9 +65,9 @@ impl File {
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::REFERRER_POLICY, "no-referrer"),
         ];
-        let has_it =
-            |known: &HeaderValue| known.to_str().is_ok_and(|known| known.split(", ").any(|known| known == tag));
-        let answer = match headers.get(header::IF_NONE_MATCH).is_some_and(has_it) {
+        let known = headers.get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok()).unwrap_or_default();
+        let mut known = known.split(',').map(|known| known.trim().trim_start_matches("W/"));
+        let answer = match known.any(|known| known == tag || known == "*") {
             true => StatusCode::NOT_MODIFIED.into_response(),
             false => self.bytes.into_response(),
         };

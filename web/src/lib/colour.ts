@@ -12,8 +12,8 @@ export const SCALE = 5;
 export const LEVELS = 26;
 
 /** Points of the scales at equal distances, from certain to uncertain: rosé to burgundy on paper, and back up at night. */
-const LIGHT = ['#fdfbf8', '#fbe9d9', '#f6c6a5', '#ea9b82', '#d56a70', '#ab3d62', '#782557', '#471845'];
-const DARK = ['#151214', '#2c1a2c', '#4d2144', '#7a2b55', '#ab4059', '#d3695f', '#eb9c78', '#f8d3a8'];
+const LIGHT = ['#fdfbf8', '#fcefe3', '#f9dcc5', '#f3bf9f', '#e59683', '#c7636f', '#94365f', '#551c4b'];
+const DARK = ['#151214', '#261922', '#3e1f35', '#5f2848', '#8a3555', '#b8525c', '#de8967', '#f8cf9f'];
 
 /** Text on a scale is one of these, whichever stands out more. */
 const INKS: Rgb[] = [[4, 2, 3], [255, 255, 255]];
