@@ -8,6 +8,9 @@ import { MOST_SAMPLERS, type Settings } from './lib/settings';
 import { type Stage, parse, print } from './lib/spec';
 import type { Alternative, Token } from './lib/text';
 
+/** How often what has arrived is shown, in milliseconds. */
+const FRAME = 30;
+
 /** One of the texts of a sampler, with its branches. */
 export class Text {
   branches = $state.raw<Branch[]>([root()]);
@@ -215,12 +218,15 @@ export class Session {
     this.running += 1;
     const open = new Set(Array.from({ length: asked.n }, (_, index) => index));
     let end = 'stopped';
+    const heard: Choice[] = [];
+    const show = () => heard.splice(0).forEach((choice) => this.take(choice, where(choice.index)));
+    let timer: ReturnType<typeof setTimeout> | undefined;
     try {
       for await (const choice of this.server.complete(asked, signal)) {
-        const { text, branch } = where(choice.index);
         lane.effective = choice.decant.sampler ?? lane.effective;
-        this.take(choice, text, branch);
         if (choice.finish_reason !== null) open.delete(choice.index);
+        heard.push(choice);
+        timer ??= setTimeout(() => ((timer = undefined), show()), FRAME);
       }
     } catch (error) {
       if (!wasStopped(error)) {
@@ -229,6 +235,8 @@ export class Session {
         this.tell(error);
       }
     } finally {
+      clearTimeout(timer);
+      show();
       this.running -= 1;
       for (const index of open) {
         const { text, branch } = where(index);
@@ -237,7 +245,7 @@ export class Session {
     }
   }
 
-  private take(choice: Choice, text: Text, id: number): void {
+  private take(choice: Choice, { text, branch: id }: { text: Text; branch: number }): void {
     const lines = choice.decant.trace ?? [];
     const steps = lines.flatMap((line) => ('step' in line ? [token(line.step)] : []));
     const header = lines.find((line) => 'header' in line);
