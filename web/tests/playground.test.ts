@@ -209,7 +209,11 @@ test('an address is a text', async () => {
 
 test('everything can be done by keys', async () => {
   const { page, faults } = await open(browser, served, {}, address({ prompt: '', seed: 3, max_tokens: 60 }, 'temp=0.8'));
-  const focused = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.id ?? '');
+  const focused = () =>
+    page.evaluate(() => {
+      const { activeElement: element } = document;
+      return element?.getAttribute('aria-label') || element?.id || element?.textContent.trim() || '';
+    });
   const tabTo = async (what: RegExp) => {
     for (let i = 0; i < 80; i += 1) {
       await page.keyboard.press('Tab');
