@@ -76,7 +76,9 @@ test('types, streams, and shows every token’s entropy', async () => {
   expect(JSON.parse(shell(`${curl} -s`)).choices[0].text).toBe(await said(page));
   // The strips' alternative.
   await page.getByText('The same as a table').click();
-  expect(await page.getByRole('region', { name: 'Steps' }).getByRole('row').count()).toBe(41);
+  const rows = page.getByRole('region', { name: 'Steps' }).getByRole('row');
+  await rows.nth(40).waitFor();
+  expect(await rows.count()).toBe(41);
   expect(faults).toEqual([]);
 });
 
