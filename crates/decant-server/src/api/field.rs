@@ -47,14 +47,15 @@ impl Field {
 pub type Fields = &'static [&'static [&'static Field]];
 
 /// What `/v1/completions` takes.
-pub const COMPLETIONS: Fields = &[&[&PROMPT, &GENERATED, &ECHO, &LOGPROBS, &ADD_SPECIAL_TOKENS, &SUFFIX], COMMON];
+pub const COMPLETIONS: Fields =
+    &[&[&PROMPT, &GENERATED, &ECHO, &LOGPROBS, &ADD_SPECIAL_TOKENS, &SUFFIX], COMMON, WITHOUT_EFFECT, REFUSED];
 
 /// What `/v1/chat/completions` takes.
-pub const CHAT: Fields = &[&[&MESSAGES, &WHETHER_LOGPROBS, &TOP_LOGPROBS, &ADD_GENERATION_PROMPT], COMMON];
+pub const CHAT: Fields =
+    &[&[&MESSAGES, &WHETHER_LOGPROBS, &TOP_LOGPROBS, &ADD_GENERATION_PROMPT], COMMON, WITHOUT_EFFECT, REFUSED];
 
 /// What both take.
 pub const COMMON: &[&Field] = &[
-    &MODEL,
     &MAX_TOKENS,
     &N,
     &BEST_OF,
@@ -69,15 +70,15 @@ pub const COMMON: &[&Field] = &[
     &DEADLINE,
     &TRACE,
     &N_PROBS,
-    &USER,
-    &METADATA,
-    &SAFETY_IDENTIFIER,
-    &TOOLS,
-    &TOOL_CHOICE,
-    &FUNCTIONS,
-    &FUNCTION_CALL,
-    &RESPONSE_FORMAT,
 ];
+
+/// Those of OpenAI's fields that change no text.
+pub const WITHOUT_EFFECT: &[&Field] =
+    &[&MODEL, &USER, &METADATA, &SAFETY_IDENTIFIER, &STORE, &SERVICE_TIER, &PROMPT_CACHE_KEY, &PARALLEL_TOOL_CALLS];
+
+/// Those of OpenAI's fields that ask both forms for what is not built here.
+pub const REFUSED: &[&Field] =
+    &[&TOOLS, &TOOL_CHOICE, &FUNCTIONS, &FUNCTION_CALL, &RESPONSE_FORMAT, &MODALITIES, &VERBOSITY];
 
 /// What a text goes on from.
 pub const PROMPT: Field = Field {
@@ -264,7 +265,7 @@ pub const STREAM_OPTIONS: Field = Field::new(
     "an object with include_usage, true or false",
     "whether the last chunk of a stream tells the usage",
     || {
-        let properties = json!({"include_usage": {"type": "boolean"}});
+        let properties = json!({"include_usage": {"type": "boolean"}, "include_obfuscation": {"type": "boolean"}});
         let example = json!({"include_usage": true});
         json!({"type": "object", "properties": properties, "additionalProperties": false, "examples": [example]})
     },
@@ -296,6 +297,16 @@ pub const USER: Field = Field::without_effect("user", "without effect");
 pub const METADATA: Field = Field::without_effect("metadata", "without effect");
 /// Who asks, by OpenAI's newer name.
 pub const SAFETY_IDENTIFIER: Field = Field::without_effect("safety_identifier", "without effect");
+/// Whether OpenAI keeps the answer. Nothing is kept here.
+pub const STORE: Field = Field::without_effect("store", "without effect: nothing is kept");
+/// How OpenAI bills it.
+pub const SERVICE_TIER: Field = Field::without_effect("service_tier", "without effect");
+/// Which prompts may begin alike. Here they are found by their tokens.
+pub const PROMPT_CACHE_KEY: Field =
+    Field::without_effect("prompt_cache_key", "without effect: prompts that begin alike are found by their tokens");
+/// How functions would be called, if they were.
+pub const PARALLEL_TOOL_CALLS: Field =
+    Field::without_effect("parallel_tool_calls", "without effect, since no tools are called");
 
 /// Functions that the model might call.
 pub const TOOLS: Field = Field::refused("tools", || json!({"enum": [[]]}));
@@ -307,6 +318,10 @@ pub const FUNCTIONS: Field = Field::refused("functions", || json!({"enum": [[]]}
 pub const FUNCTION_CALL: Field = Field::refused("function_call", || json!({"enum": ["none", "auto"]}));
 /// The form of the answer.
 pub const RESPONSE_FORMAT: Field = Field::refused("response_format", || json!({"enum": [{"type": "text"}]}));
+/// What the answer is made of.
+pub const MODALITIES: Field = Field::refused("modalities", || json!({"enum": [["text"]]}));
+/// How wordy the answer is.
+pub const VERBOSITY: Field = Field::refused("verbosity", || json!({"enum": ["medium"]}));
 
 fn flag() -> Value {
     json!({"type": "boolean"})

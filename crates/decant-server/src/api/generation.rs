@@ -1,6 +1,6 @@
 //! What both routes are asked: how to go on from a prompt.
 
-use super::{About, Field, Fields, Object, field, sampler};
+use super::{About, Fields, Object, field, sampler};
 use crate::app::Serving;
 use crate::error::ApiError;
 use crate::listener::Piece;
@@ -26,13 +26,6 @@ pub(super) const MOST_STOPS: usize = 32;
 
 /// The most alternatives told of a position.
 pub(super) const MOST_ALTERNATIVES: usize = 20;
-
-/// Fields of OpenAI's API that change no text.
-const WITHOUT_EFFECT: [Field; 4] = [field::MODEL, field::USER, field::METADATA, field::SAFETY_IDENTIFIER];
-
-/// Fields for what neither form can do.
-const REFUSED: [Field; 5] =
-    [field::TOOLS, field::TOOL_CHOICE, field::FUNCTIONS, field::FUNCTION_CALL, field::RESPONSE_FORMAT];
 
 /// One of OpenAI's two ways to ask for text: what is sent, and what is answered.
 pub trait Form: Send + 'static {
@@ -149,10 +142,10 @@ impl Generation {
     /// # Errors
     /// [`ApiError::Field`] with the field at fault, also where a field is left that nobody knows.
     pub fn read(mut object: Object<'_>, max_tokens: Option<usize>, lenient: bool) -> Result<Self, ApiError> {
-        for field in WITHOUT_EFFECT {
-            object.take::<Value>(&field)?;
+        for field in field::WITHOUT_EFFECT {
+            object.take::<Value>(field)?;
         }
-        REFUSED.iter().try_for_each(|field| object.refuse(field))?;
+        field::REFUSED.iter().try_for_each(|field| object.refuse(field))?;
         let choices = object.take_as(&field::N, |n| (1..=MOST_CHOICES).contains(&n).then_some(n))?;
         let choices = choices.unwrap_or(1);
         Ok(Generation {
@@ -236,6 +229,9 @@ fn streaming(object: &mut Object<'_>) -> Result<Option<Streaming>, ApiError> {
     struct Options {
         #[serde(default)]
         include_usage: bool,
+        /// OpenAI pads its chunks against listeners who measure them; nothing is padded here.
+        #[serde(default, rename = "include_obfuscation")]
+        _include_obfuscation: bool,
     }
     let stream = object.take(&field::STREAM)?.unwrap_or(false);
     let options: Option<Options> = object.take(&field::STREAM_OPTIONS)?;
@@ -280,7 +276,7 @@ mod tests {
     fn read(body: &Value) -> Result<Generation, ApiError> {
         let body = body.to_string();
         let mut object = Object::parse(body.as_bytes())?;
-        admit(&mut object, &[field::COMMON], false)?;
+        admit(&mut object, &[field::COMMON, field::WITHOUT_EFFECT, field::REFUSED], false)?;
         Generation::read(object, Some(16), false)
     }
 
