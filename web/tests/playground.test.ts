@@ -1,7 +1,7 @@
 /** The playground as it is used: the real server on the embedded model, the built page, a real browser. */
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
@@ -154,7 +154,7 @@ test('controls and text are two views of one sampler', async () => {
   await page.getByRole('slider', { name: /^how many tokens stay/ }).fill('7');
   await page.getByLabel('the temperature T', { exact: true }).fill('1.25');
   expect(await spec.inputValue()).toBe('top_k=7,temp=1.25');
-  await page.getByRole('button', { name: 'by H' }).last().click();
+  await page.getByRole('button', { name: 'by entropy' }).last().click();
   expect(await spec.inputValue()).toBe('top_k=7,temp=by_entropy(0.5..4->0..2)');
   await spec.fill('temperature=0.5 , top_h=0.3:rule=hf');
   expect(await page.getByRole('heading', { level: 3 }).allTextContents()).toEqual(['temp', 'top_h']);
@@ -278,6 +278,70 @@ test('a server with a key has its page open, and asks for the key', async () => 
     await locked.stop();
   }
 });
+
+test('says how the server is', async () => {
+  const ending = await Served.start();
+  try {
+    const { page } = await open(browser, ending);
+    const status = page.getByRole('banner').getByRole('status');
+    await status.getByText('ready').waitFor();
+    // A client that takes nothing of a long answer keeps the server from ending.
+    const headers = { 'Content-Type': 'application/json' };
+    const body = JSON.stringify({ prompt: 'a', max_tokens: 500, n: 64, ignore_eos: true, stream: true, trace: true });
+    const slow = await fetch(`${ending.url}/v1/completions`, { method: 'POST', headers, body });
+    ending.terminate();
+    await status.getByText('the server is shutting down').waitFor();
+    expect(await page.getByRole('button', { name: 'Generate' }).isDisabled()).toBe(true);
+    await slow.body?.cancel();
+    await ending.stop();
+    await status.getByText('the server cannot be reached').waitFor();
+  } finally {
+    await ending.stop();
+  }
+});
+
+test('a model with a chat template takes the prompt as a message', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'decant-playground-'));
+  const file = join(folder, 'chat.gguf');
+  writeFileSync(file, withTemplate(readFileSync(new URL('../../crates/decant-models/assets/decant-stories.gguf', import.meta.url))));
+  const chatty = await Served.start('-m', file);
+  try {
+    const { page, faults } = await open(browser, chatty, {}, address({ prompt: 'Tell of a cat.', seed: 4, max_tokens: 25 }, 'temp=0.8'));
+    await page.getByRole('radio', { name: 'a message' }).check();
+    await generate(page);
+    const framed = await said(page);
+    const [command] = await page.locator('pre').allTextContents();
+    expect(command).toContain('--chat');
+    expect(shell(`${command} 2>/dev/null`).trim()).toBe(framed.trim());
+    await token(page, 2).click();
+    await glass(page).getByRole('button', { name: /^Again/ }).click();
+    await done(page);
+    expect(await said(page)).toBe(framed);
+    await page.getByRole('radio', { name: 'a text' }).check();
+    await generate(page);
+    expect(await said(page)).not.toBe(framed);
+    expect(faults).toEqual([]);
+  } finally {
+    await chatty.stop();
+    rmSync(folder, { recursive: true });
+  }
+});
+
+/** A GGUF file with a chat template put before its other facts: as long as a multiple of 32, so that tensors stay aligned. */
+function withTemplate(gguf: Buffer): Buffer {
+  const text = (text: string) => {
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(Buffer.byteLength(text)));
+    return Buffer.concat([length, Buffer.from(text)]);
+  };
+  const [key, kind] = [text('tokenizer.chat_template'), Buffer.from([8, 0, 0, 0])];
+  const template = '{% for m in messages %}{{ m.role }} said: {{ m.content }}\n{% endfor %}';
+  const short = key.length + kind.length + text(template).length;
+  const fact = Buffer.concat([key, kind, text(template.padEnd(template.length + 32 - (short % 32)))]);
+  const head = Buffer.from(gguf.subarray(0, 24));
+  head.writeBigUInt64LE(gguf.readBigUInt64LE(16) + 1n, 16);
+  return Buffer.concat([head, fact, gguf.subarray(24)]);
+}
 
 describe.each([
   ['wide, light', { colorScheme: 'light' as const }],

@@ -35,10 +35,15 @@ export class Served {
     return new Served(child, url);
   }
 
+  /** Asks the server to end: the first time it completes what runs, the second time it stops that. */
+  terminate(): void {
+    this.process.kill('SIGTERM');
+  }
+
   async stop(): Promise<void> {
     if (this.process.exitCode !== null) return;
     const ended = new Promise((resolve) => this.process.on('exit', resolve));
-    this.process.kill('SIGTERM');
+    this.terminate();
     await ended;
   }
 }
