@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 /// Lets a request pass that brings the server's key, if it has one. Whether the server is well, everybody may ask; and
 /// everybody may have the playground, which asks for the key itself.
@@ -71,7 +71,8 @@ pub fn cors(origins: &[String]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, crate::watch::REQUEST_ID])
-        .expose_headers([crate::watch::REQUEST_ID])
+        // OpenAI's own client sends a dozen headers about itself.
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([crate::watch::REQUEST_ID, header::RETRY_AFTER])
         .max_age(Duration::from_secs(600))
 }

@@ -290,10 +290,12 @@ async fn other_origins_only_where_asked() {
     // A browser asks beforehand, without the key.
     let preflight = Request::options("/v1/next")
         .header(header::ORIGIN, "http://a.example")
-        .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST");
+        .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST")
+        .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "authorization,content-type,x-stainless-lang");
     let (status, headers, _) = ask(&app, preflight.body(Body::empty()).unwrap()).await;
     assert_eq!(status, 200);
     assert!(headers[header::ACCESS_CONTROL_ALLOW_HEADERS].to_str().unwrap().contains("authorization"));
+    assert!(headers[header::ACCESS_CONTROL_ALLOW_HEADERS].to_str().unwrap().contains("x-stainless-lang"));
 }
 
 #[tokio::test]
