@@ -84,8 +84,9 @@ async fn every_field_of_the_document_is_taken() {
             if name == "stream_options" {
                 body.insert("stream".to_owned(), json!(true));
             }
-            if name.starts_with("max_") || name == "n_predict" {
-                body.remove("max_tokens");
+            let description = &DOCUMENT["components"]["schemas"][request]["properties"][&name]["description"];
+            if let Some(other) = description.as_str().and_then(|text| text.strip_prefix("the same as ")) {
+                body.remove(other);
             }
             body.insert(name.clone(), value);
             body.extend(beside(&name).map(|(stage, value)| (stage.to_owned(), value)));

@@ -44,41 +44,89 @@ impl Field {
 }
 
 /// What a form takes beside stages, in parts that it shares with others.
-pub type Fields = &'static [&'static [&'static Field]];
+pub type Fields = &'static [&'static [Field]];
 
 /// What `/v1/completions` takes.
 pub const COMPLETIONS: Fields =
-    &[&[&PROMPT, &GENERATED, &ECHO, &LOGPROBS, &ADD_SPECIAL_TOKENS, &SUFFIX], COMMON, WITHOUT_EFFECT, REFUSED];
+    &[&[PROMPT, GENERATED, ECHO, LOGPROBS, ADD_SPECIAL_TOKENS, SUFFIX], COMMON, CONVENTIONS, WITHOUT_EFFECT, REFUSED];
 
 /// What `/v1/chat/completions` takes.
 pub const CHAT: Fields =
-    &[&[&MESSAGES, &WHETHER_LOGPROBS, &TOP_LOGPROBS, &ADD_GENERATION_PROMPT], COMMON, WITHOUT_EFFECT, REFUSED];
+    &[&[MESSAGES, WHETHER_LOGPROBS, TOP_LOGPROBS, ADD_GENERATION_PROMPT], COMMON, CONVENTIONS, WITHOUT_EFFECT, REFUSED];
 
 /// What both take.
-pub const COMMON: &[&Field] = &[
-    &MAX_TOKENS,
-    &N,
-    &BEST_OF,
-    &DECODE,
-    &SAMPLER,
-    &VLLM_XARGS,
-    &SEED,
-    &STOP,
-    &IGNORE_EOS,
-    &STREAM,
-    &STREAM_OPTIONS,
-    &DEADLINE,
-    &TRACE,
-    &N_PROBS,
+pub const COMMON: &[Field] = &[
+    MAX_TOKENS,
+    N,
+    BEST_OF,
+    DECODE,
+    SAMPLER,
+    VLLM_XARGS,
+    SEED,
+    STOP,
+    IGNORE_EOS,
+    STREAM,
+    STREAM_OPTIONS,
+    DEADLINE,
+    TRACE,
+    N_PROBS,
 ];
 
-/// Those of OpenAI's fields that change no text.
-pub const WITHOUT_EFFECT: &[&Field] =
-    &[&MODEL, &USER, &METADATA, &SAFETY_IDENTIFIER, &STORE, &SERVICE_TIER, &PROMPT_CACHE_KEY, &PARALLEL_TOOL_CALLS];
+/// What says in other programs' ways how the stages are to be taken.
+pub const CONVENTIONS: &[Field] = &[SAMPLERS, TEMPERATURE_LAST, DYNAMIC_TEMPERATURE, DYNATEMP_RANGE];
 
-/// Those of OpenAI's fields that ask both forms for what is not built here.
-pub const REFUSED: &[&Field] =
-    &[&TOOLS, &TOOL_CHOICE, &FUNCTIONS, &FUNCTION_CALL, &RESPONSE_FORMAT, &MODALITIES, &VERBOSITY];
+/// What changes no text.
+pub const WITHOUT_EFFECT: &[Field] = &[
+    Field::without_effect("model", "the model's name; there is one model, and the answer names it"),
+    Field::without_effect("user", "without effect"),
+    Field::without_effect("metadata", "without effect"),
+    Field::without_effect("safety_identifier", "without effect"),
+    Field::without_effect("store", "without effect: nothing is kept"),
+    Field::without_effect("service_tier", "without effect"),
+    Field::without_effect("prompt_cache_key", "without effect: prompts that begin alike are found by their tokens"),
+    Field::without_effect("parallel_tool_calls", "without effect, since no tools are called"),
+    // Front-ends' notes on themselves, and sizes that are the model's own here.
+    Field::without_effect("api_type", "without effect"),
+    Field::without_effect("api_server", "without effect"),
+    Field::without_effect("truncation_length", "without effect: the context is the model's"),
+    Field::without_effect("num_ctx", "without effect: the context is the model's"),
+    Field::without_effect("cache_prompt", "without effect: beginnings of prompts are always kept"),
+    Field::without_effect("include_reasoning", "without effect"),
+    Field::without_effect("spaces_between_special_tokens", "without effect: special tokens are not told"),
+];
+
+/// What is not built here. Clients send it all the same, with values that ask for nothing.
+pub const REFUSED: &[Field] = &[
+    Field::refused("tools", || json!({"enum": [[]]})),
+    Field::refused("tool_choice", || json!({"enum": ["none", "auto"]})),
+    Field::refused("functions", || json!({"enum": [[]]})),
+    Field::refused("function_call", || json!({"enum": ["none", "auto"]})),
+    Field::refused("response_format", || json!({"enum": [{"type": "text"}]})),
+    Field::refused("modalities", || json!({"enum": [["text"]]})),
+    Field::refused("verbosity", || json!({"enum": ["medium"]})),
+    Field::refused("skew", || json!({"enum": [0]})),
+    Field::refused("min_length", || json!({"enum": [0]})),
+    Field::refused("min_tokens", || json!({"enum": [0]})),
+    Field::refused("num_beams", || json!({"enum": [1]})),
+    Field::refused("length_penalty", || json!({"enum": [1]})),
+    Field::refused("early_stopping", || json!({"enum": [false]})),
+    Field::refused("do_sample", || json!({"enum": [true]})),
+    Field::refused("penalty_alpha", || json!({"enum": [0]})),
+    Field::refused("encoder_repetition_penalty", || json!({"enum": [1]})),
+    Field::refused("rep_pen_slope", || json!({"enum": [0, 1]})),
+    Field::refused("guidance_scale", || json!({"enum": [1]})),
+    Field::refused("negative_prompt", || json!({"enum": [""]})),
+    Field::refused("grammar", || json!({"enum": [""]})),
+    Field::refused("grammar_string", || json!({"enum": [""]})),
+    Field::refused("ban_eos_token", || json!({"enum": [false]})),
+    Field::refused("skip_special_tokens", || json!({"enum": [true]})),
+    Field::refused("include_stop_str_in_output", || json!({"enum": [false]})),
+    Field::refused("trim_stop", || json!({"enum": [true]})),
+    Field::refused("custom_token_bans", || json!({"enum": ["", []]})),
+    Field::refused("banned_strings", || json!({"enum": [[], ""]})),
+    Field::refused("max_tokens_second", || json!({"enum": [0]})),
+    Field::refused("speculative_ngram", || json!({"enum": [false]})),
+];
 
 /// What a text goes on from.
 pub const PROMPT: Field = Field {
@@ -118,12 +166,15 @@ pub const LOGPROBS: Field = Field::new(
 );
 
 /// Whether BOS and the like are put around a text.
-pub const ADD_SPECIAL_TOKENS: Field = Field::new(
-    "add_special_tokens",
-    "true or false",
-    "whether BOS and the like are put around a prompt of text, as the tokenizer has it (default: true)",
-    flag,
-);
+pub const ADD_SPECIAL_TOKENS: Field = Field {
+    aliases: &["add_bos_token"],
+    ..Field::new(
+        "add_special_tokens",
+        "true or false",
+        "whether BOS and the like are put around a prompt of text, as the tokenizer has it (default: true)",
+        flag,
+    )
+};
 
 /// What a text leads to.
 pub const SUFFIX: Field = Field::refused("suffix", || json!({"enum": [""]}));
@@ -176,13 +227,9 @@ pub const ADD_GENERATION_PROMPT: Field = Field::new(
     flag,
 );
 
-/// Which model is asked.
-pub const MODEL: Field =
-    Field::without_effect("model", "the model's name; there is one model, and the answer names it");
-
 /// How long a text may be.
 pub const MAX_TOKENS: Field = Field {
-    aliases: &["max_completion_tokens", "max_new_tokens", "n_predict"],
+    aliases: &["max_completion_tokens", "max_new_tokens", "n_predict", "num_predict"],
     ..Field::new(
         "max_tokens",
         "an integer >= 0, or -1 for as many as there is room for",
@@ -291,37 +338,40 @@ pub const N_PROBS: Field = Field::new(
     alternatives,
 );
 
-/// Who asks.
-pub const USER: Field = Field::without_effect("user", "without effect");
-/// What the client notes.
-pub const METADATA: Field = Field::without_effect("metadata", "without effect");
-/// Who asks, by OpenAI's newer name.
-pub const SAFETY_IDENTIFIER: Field = Field::without_effect("safety_identifier", "without effect");
-/// Whether OpenAI keeps the answer. Nothing is kept here.
-pub const STORE: Field = Field::without_effect("store", "without effect: nothing is kept");
-/// How OpenAI bills it.
-pub const SERVICE_TIER: Field = Field::without_effect("service_tier", "without effect");
-/// Which prompts may begin alike. Here they are found by their tokens.
-pub const PROMPT_CACHE_KEY: Field =
-    Field::without_effect("prompt_cache_key", "without effect: prompts that begin alike are found by their tokens");
-/// How functions would be called, if they were.
-pub const PARALLEL_TOOL_CALLS: Field =
-    Field::without_effect("parallel_tool_calls", "without effect, since no tools are called");
+/// The order of the stages, where they are fields.
+pub const SAMPLERS: Field = Field {
+    aliases: &["sampler_priority", "sampler_order"],
+    ..Field::new(
+        "samplers",
+        "names of stages, in a list or between semicolons or line breaks, or a list of KoboldCpp's numbers",
+        "the order of those stages that are fields; those without a name in it stay where they are",
+        || {
+            let names = json!({"type": "array", "items": {"type": "string"}});
+            let numbers = json!({"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 6}});
+            json!({"anyOf": [names, numbers, {"type": "string"}], "examples": [["top_k", "temperature"]]})
+        },
+    )
+};
 
-/// Functions that the model might call.
-pub const TOOLS: Field = Field::refused("tools", || json!({"enum": [[]]}));
-/// Which of them it must.
-pub const TOOL_CHOICE: Field = Field::refused("tool_choice", || json!({"enum": ["none", "auto"]}));
-/// The same by OpenAI's older name.
-pub const FUNCTIONS: Field = Field::refused("functions", || json!({"enum": [[]]}));
-/// The same by OpenAI's older name.
-pub const FUNCTION_CALL: Field = Field::refused("function_call", || json!({"enum": ["none", "auto"]}));
-/// The form of the answer.
-pub const RESPONSE_FORMAT: Field = Field::refused("response_format", || json!({"enum": [{"type": "text"}]}));
-/// What the answer is made of.
-pub const MODALITIES: Field = Field::refused("modalities", || json!({"enum": [["text"]]}));
-/// How wordy the answer is.
-pub const VERBOSITY: Field = Field::refused("verbosity", || json!({"enum": ["medium"]}));
+/// Whether tokens are dropped before the temperature acts.
+pub const TEMPERATURE_LAST: Field =
+    Field::new("temperature_last", "true or false", "whether temperatures act after all truncations", flag);
+
+/// Whether a temperature that follows the entropy is meant.
+pub const DYNAMIC_TEMPERATURE: Field = Field::new(
+    "dynamic_temperature",
+    "true or false",
+    "false: dynatemp_low, dynatemp_high and dynatemp_range are without effect; true: they take the temperature's place",
+    || json!({"type": "boolean", "examples": [false]}),
+);
+
+/// How far a temperature follows the entropy.
+pub const DYNATEMP_RANGE: Field = Field::new(
+    "dynatemp_range",
+    "a number in 0..=100",
+    "dynatemp from temperature - range (0 at the least) to temperature + range, in the temperature's place; 0: none",
+    || json!({"type": "number", "minimum": 0, "maximum": 100}),
+);
 
 fn flag() -> Value {
     json!({"type": "boolean"})

@@ -276,7 +276,7 @@ mod tests {
     fn read(body: &Value) -> Result<Generation, ApiError> {
         let body = body.to_string();
         let mut object = Object::parse(body.as_bytes())?;
-        admit(&mut object, &[field::COMMON, field::WITHOUT_EFFECT, field::REFUSED], false)?;
+        admit(&mut object, field::COMPLETIONS, false)?;
         Generation::read(object, Some(16), false)
     }
 

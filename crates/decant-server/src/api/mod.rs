@@ -3,6 +3,7 @@
 mod answer;
 mod chat;
 mod completions;
+mod conventions;
 pub mod field;
 mod generation;
 mod object;

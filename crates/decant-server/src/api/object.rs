@@ -82,8 +82,11 @@ impl<'b> Object<'b> {
     /// [`ApiError::Field`] where it asks for something.
     pub fn refuse(&mut self, field: &Field) -> Result<(), ApiError> {
         let schema = (field.schema)();
-        let asks = |value: &Value| schema["enum"].as_array().is_none_or(|nothing| !nothing.contains(value));
-        match self.take::<Value>(field)?.is_some_and(|value| asks(&value)) {
+        // 1 and 1.0 are one number.
+        let same = |one: &Value, other: &Value| one == other || (one.is_number() && one.as_f64() == other.as_f64());
+        let is_nothing =
+            |value: &Value| schema["enum"].as_array().is_some_and(|all| all.iter().any(|one| same(one, value)));
+        match self.take::<Value>(field)?.is_some_and(|value| !is_nothing(&value)) {
             true => Err(ApiError::field(field.name, format_args!("{} is not supported by this server", field.name))),
             false => Ok(()),
         }

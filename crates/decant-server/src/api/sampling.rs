@@ -3,6 +3,7 @@
 //! No sampler is known by name here: whatever field is left when a route has taken its own is a stage's name or parameter, and
 //! the catalog says whether there is such a one.
 
+use super::conventions::Conventions;
 use super::{Fields, Object, field};
 use crate::error::ApiError;
 use decant_decode::LanguageModel;
@@ -42,6 +43,7 @@ pub fn admit(object: &mut Object<'_>, fields: Fields, lenient: bool) -> Result<(
 /// [`ApiError::Field`] with the field at fault; in `vllm_xargs` one that nobody knows is one, unless `lenient`.
 pub fn sampler(mut fields: Object<'_>, lenient: bool) -> Result<SamplerSpec, ApiError> {
     let whole: Option<SpecValue> = fields.take(&field::SAMPLER)?;
+    let conventions = Conventions::take(&mut fields)?;
     let extra = fields.take_as(&field::VLLM_XARGS, |value| match value {
         SpecValue::Object(pairs) => Some(pairs),
         _ => None,
@@ -59,11 +61,12 @@ pub fn sampler(mut fields: Object<'_>, lenient: bool) -> Result<SamplerSpec, Api
             pairs.push((name, value));
         }
     }
+    conventions.settle_temperature(&mut pairs)?;
     let asked: Vec<_> = pairs.iter().cloned().map(as_openai).collect();
     let stages = SamplerSpec::from_pairs(asked).map_err(|error| fault(error, &pairs))?;
     match whole {
         Some(spec) => SamplerSpec::from_value(spec).map_err(|error| ApiError::field("sampler", error)),
-        None => Ok(stages),
+        None => Ok(conventions.arranged(stages)),
     }
 }
 
@@ -92,7 +95,7 @@ fn unknown(name: &str) -> ApiError {
 }
 
 /// The parameters that a name stands for: a stage's main one, or one that may stand beside its stage; none for a stranger.
-fn meaning(name: &str) -> Vec<At> {
+pub(super) fn meaning(name: &str) -> Vec<At> {
     match find_stage(name) {
         Some(info) => vec![At { stage: info.name, field: At::VALUE }],
         None => catalog()
@@ -150,7 +153,7 @@ mod tests {
 
     fn read(body: &str, lenient: bool) -> Result<String, (String, String)> {
         let mut object = Object::parse(body.as_bytes()).unwrap();
-        match admit(&mut object, &[field::COMMON], lenient).and_then(|()| sampler(object, lenient)) {
+        match admit(&mut object, field::COMPLETIONS, lenient).and_then(|()| sampler(object, lenient)) {
             Ok(spec) => Ok(spec.to_string()),
             Err(ApiError::Field { param, message }) => Err((param, message)),
             Err(other) => panic!("{other:?}"),
