@@ -10,7 +10,8 @@ use decant_server::scheduler::Options;
 use decant_server::{Listen, serve};
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
 use tracing_subscriber::filter::LevelFilter;
 
 /// Serve a model to OpenAI's clients
@@ -48,6 +49,9 @@ pub struct Serve {
     /// The most bytes of a request's body
     #[arg(long, value_name = "BYTES", default_value_t = Settings::default().body_limit)]
     pub body_limit: usize,
+    /// How many seconds a client may take for a head, pause within a body, take nothing of a response, or idle
+    #[arg(long, value_name = "SECONDS", default_value_t = default_timeout())]
+    pub client_timeout: NonZeroU32,
     /// How the log is written: text, or an object of JSON a line
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -72,6 +76,11 @@ pub enum LogFormat {
 
 fn default_cache() -> NonZeroUsize {
     NonZeroUsize::new(Options::default().positions).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn default_timeout() -> NonZeroU32 {
+    let seconds = Settings::default().client_timeout.as_secs().try_into().ok();
+    seconds.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
 }
 
 /// A key that can stand in a header.
@@ -100,6 +109,7 @@ pub fn run(args: &Serve, session: &Session) -> Result<()> {
         api_key: args.api_key.clone(),
         cors: args.cors.clone(),
         body_limit: args.body_limit,
+        client_timeout: Duration::from_secs(args.client_timeout.get().into()),
     };
     let options = Options {
         waiting: args.max_waiting,

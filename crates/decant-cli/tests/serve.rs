@@ -3,108 +3,13 @@
 
 mod common;
 
+use common::server::{Server, hear};
 use common::{Place, lines};
 use serde_json::Value;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::sleep;
+use std::net::{Shutdown, TcpListener};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// Longer than anything here takes on a busy machine.
-const LONG: Duration = Duration::from_secs(60);
-
-/// A server under way; killed if it is forgotten.
-struct Server {
-    child: Child,
-    address: String,
-    place: Place,
-}
-
-impl Server {
-    /// One that listens; its model may still be loading.
-    fn start(args: &[&str]) -> Self {
-        let place = Place::new();
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("decant"));
-        command.args(args).current_dir(place.path("")).env_remove("DECANT_API_KEY");
-        command.stdout(Stdio::piped()).stderr(File::create(place.path("log")).unwrap());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim_end().strip_prefix("listening on http://");
-        let address = address.unwrap_or_else(|| panic!("{args:?}: {line:?} {}", place.read("log"))).to_owned();
-        Server { child, address: address.replace("0.0.0.0", "127.0.0.1"), place }
-    }
-
-    /// One that is ready.
-    fn ready(args: &[&str]) -> Self {
-        let server = Server::start(args);
-        server.until("ready", || server.get("/health").contains("ready"));
-        server
-    }
-
-    /// A connection on which something was said.
-    fn say(&self, text: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(LONG)).unwrap();
-        stream.write_all(text.as_bytes()).unwrap();
-        stream
-    }
-
-    fn get(&self, path: &str) -> String {
-        hear(self.say(&format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")))
-    }
-
-    fn signal(&self) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-    }
-
-    /// Waits until it ends by itself.
-    fn end(mut self) -> (ExitStatus, String) {
-        let started = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return (status, self.place.read("log"));
-            }
-            assert!(started.elapsed() < LONG, "it does not end: {}", self.place.read("log"));
-            sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn until(&self, what: &str, holds: impl Fn() -> bool) {
-        let started = Instant::now();
-        while !holds() {
-            assert!(started.elapsed() < LONG, "not {what}: {}", self.place.read("log"));
-            sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// Waits until a request is under way beside the one that asks.
-    fn until_taken(&self) {
-        self.until("taken", || self.get("/metrics").contains("decant_http_requests_open 2\n"));
-    }
-
-    /// Waits until the log says that the server ends.
-    fn until_ending(&self) {
-        self.until("ending", || self.place.read("log").contains("ending"));
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill(); // it has ended, as it should
-        let _ = self.child.wait();
-    }
-}
-
-/// All that is said until the connection closes.
-fn hear(mut stream: TcpStream) -> String {
-    let mut said = String::new();
-    stream.read_to_string(&mut said).unwrap();
-    said
-}
 
 /// The head of a request for tokens whose body is cut into two.
 const HEAD: &str = "POST /tokenize HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n\
@@ -155,8 +60,7 @@ fn a_signal_lets_requests_end() {
 fn a_signal_lets_a_stream_end() {
     let server = Server::ready(&["serve", "--port", "0"]);
     let body = r#"{"prompt": "Once upon a time", "max_tokens": 400, "ignore_eos": true, "seed": 1, "stream": true}"#;
-    let head = "POST /v1/completions HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n";
-    let mut stream = server.say(&format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()));
+    let mut stream = server.ask(body);
     let mut begun = [0; 512];
     let read = stream.read(&mut begun).unwrap();
     server.signal();
@@ -223,6 +127,7 @@ fn wrong_command_lines() {
         (["--api-key", "two words"], "key"),
         (["--cache-tokens", "0"], "cache-tokens"),
         (["--body-limit", "-1"], "-1"),
+        (["--client-timeout", "0"], "client-timeout"),
         (["--log-format", "xml"], "xml"),
         (["--kv", "f8"], "f8"),
     ] {

@@ -6,7 +6,7 @@ use crate::scheduler::{self, Handle, Job, Options};
 use crate::traffic::Traffic;
 use decant_models::Model;
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
 
 /// What every route is given: the settings, and the model once it is loaded.
@@ -88,11 +88,19 @@ pub struct Settings {
     pub cors: Vec<String>,
     /// The most bytes of a request's body.
     pub body_limit: usize,
+    /// How long a client may take for a head, pause within a body, take nothing of a response, or idle. Whole seconds.
+    pub client_timeout: Duration,
 }
 
-/// Strict, open to whoever reaches it, closed to other sites' pages, bodies of up to 8 MiB.
+/// Strict, open to whoever reaches it, closed to other sites' pages, bodies of up to 8 MiB, 30 seconds' patience.
 impl Default for Settings {
     fn default() -> Self {
-        Settings { lenient: false, api_key: None, cors: Vec::new(), body_limit: 8 << 20 }
+        Settings {
+            lenient: false,
+            api_key: None,
+            cors: Vec::new(),
+            body_limit: 8 << 20,
+            client_timeout: Duration::from_secs(30),
+        }
     }
 }

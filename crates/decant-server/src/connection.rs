@@ -14,59 +14,55 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// How long the head of a request may take, from when the connection is idle: so also how long it may idle.
-const HEAD: Duration = Duration::from_secs(30);
-
 /// The most headers of a request, and the most bytes of its head.
 const HEADERS: usize = 64;
 const HEAD_BYTES: usize = 32 << 10;
 
-/// How long a client that is sent something may take none of it.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// After how long a silent peer is asked whether it is there, how often, and how many unanswered times.
-const SILENCE: Duration = Duration::from_secs(30);
-const PROBES: Duration = Duration::from_secs(10);
+/// How often a silent peer is asked in vain whether it is there.
 const UNANSWERED: u32 = 3;
 
-/// Answers the requests of one connection until it closes, breaks, or the server lets its connections end.
-pub async fn answer(stream: TcpStream, router: Router, watcher: Watcher) {
-    if let Err(error) = set_up(&stream) {
+/// Answers the requests of one connection until it closes, breaks, or the server lets its connections end. The client has this
+/// time for a head, also to begin one, and to take some of a response.
+pub async fn answer(stream: TcpStream, router: Router, watcher: Watcher, patience: Duration) {
+    if let Err(error) = set_up(&stream, patience) {
         tracing::debug!(%error, "a connection went before it began");
         return;
     }
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(patience)
         .max_headers(HEADERS)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(Patient::new(stream)), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(Patient::new(stream, patience)), TowerToHyperService::new(router));
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "a connection broke");
     }
 }
 
-/// Tokens go out at once; a peer that is gone without a word is noticed.
-fn set_up(stream: &TcpStream) -> io::Result<()> {
+/// Tokens go out at once; a peer that is gone without a word is noticed when it has been silent twice as long as it may.
+fn set_up(stream: &TcpStream, patience: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(SILENCE).with_interval(PROBES).with_retries(UNANSWERED);
+    // The system counts whole seconds, at least one.
+    let interval = (patience / UNANSWERED).max(Duration::from_secs(1));
+    let keepalive = TcpKeepalive::new().with_time(patience).with_interval(interval).with_retries(UNANSWERED);
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(&keepalive)?;
     // Keepalive does not ask while sent bytes are unacknowledged.
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(SILENCE + PROBES * UNANSWERED))?;
+    socket.set_tcp_user_timeout(Some(2 * patience))?;
     Ok(())
 }
 
 /// A stream that is given up when its reader takes nothing for too long.
 struct Patient {
     stream: TcpStream,
+    patience: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Patient {
-    fn new(stream: TcpStream) -> Self {
-        Patient { stream, stalled: None }
+    fn new(stream: TcpStream, patience: Duration) -> Self {
+        Patient { stream, patience, stalled: None }
     }
 
     /// The result of a write, or an error if writes have been pending for too long.
@@ -75,7 +71,7 @@ impl Patient {
             self.stalled = None;
             return written;
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.patience)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
     }
@@ -129,6 +125,8 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio::time::Instant;
 
+    const PATIENCE: Duration = Duration::from_secs(30);
+
     /// A client's end of a connection that is answered. Time stands still while anybody has something to do, and leaps to
     /// the next timer when nobody has.
     async fn connected(router: Router) -> (TcpStream, GracefulShutdown) {
@@ -136,7 +134,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let server = GracefulShutdown::new();
-        tokio::spawn(answer(stream, router, server.watcher()));
+        tokio::spawn(answer(stream, router, server.watcher(), PATIENCE));
         (client, server)
     }
 
@@ -153,7 +151,7 @@ mod tests {
         let started = Instant::now();
         client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ").await.unwrap();
         until_closed(&mut client).await;
-        assert!(started.elapsed() >= HEAD && started.elapsed() < 2 * HEAD, "{:?}", started.elapsed());
+        assert!(started.elapsed() >= PATIENCE && started.elapsed() < 2 * PATIENCE, "{:?}", started.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

@@ -122,6 +122,12 @@ impl ApiError {
         ApiError::Internal { reason: reason.to_string() }
     }
 
+    /// A body of more bytes than allowed.
+    pub fn too_large(limit: usize) -> Self {
+        let reason = format!("the body is longer than {limit} bytes");
+        ApiError::Body { status: StatusCode::PAYLOAD_TOO_LARGE, reason }
+    }
+
     /// What HTTP calls it.
     pub fn status(&self) -> StatusCode {
         match self {

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
 /// A request's body as fields of `T`. A field that `T` does not have is refused by name, unless the server is lenient.
@@ -25,7 +25,11 @@ impl<T: DeserializeOwned> FromRequest<App> for Fields<T> {
 /// [`ApiError::MediaType`], or [`ApiError::Body`].
 pub async fn body(request: Request, app: &App) -> Result<Bytes, ApiError> {
     check_type(request.headers())?;
-    Ok(Bytes::from_request(request, app).await?)
+    Bytes::from_request(request, app).await.map_err(|rejection| match ApiError::from(rejection) {
+        // Whether its length was told beforehand or not.
+        ApiError::Body { status: StatusCode::PAYLOAD_TOO_LARGE, .. } => ApiError::too_large(app.settings.body_limit),
+        error => error,
+    })
 }
 
 /// A page of another site may send a text unasked, but not JSON: so a body must say that it is JSON.

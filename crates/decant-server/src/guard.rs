@@ -42,12 +42,13 @@ pub async fn as_error_object(State(app): State<App>, request: Request, next: Nex
     if fine || response.headers().get(header::CONTENT_TYPE).is_some_and(is_json) {
         return response;
     }
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        return ApiError::too_large(app.settings.body_limit).into_response();
+    }
     let text = to_bytes(response.into_body(), LONGEST).await.unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let reason = match status {
-        StatusCode::PAYLOAD_TOO_LARGE => format!("the body is longer than {} bytes", app.settings.body_limit),
-        status if text.is_empty() => status.to_string(),
-        _ => text.into_owned(),
+    let reason = match text.is_empty() {
+        true => status.to_string(),
+        false => String::from_utf8_lossy(&text).into_owned(),
     };
     ApiError::Body { status, reason }.into_response()
 }

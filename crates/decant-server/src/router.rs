@@ -5,13 +5,9 @@ use crate::{guard, playground, respond, routes, watch};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use std::time::Duration;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
-
-/// How long a client may pause while it sends a body.
-const BODY_PAUSE: Duration = Duration::from_secs(30);
 
 /// Every route of the API with what the OpenAPI document tells of it: none is served that is not in the document, nor the other way round.
 pub(crate) fn api() -> OpenApiRouter<App> {
@@ -26,7 +22,7 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(guard::wrong_method)
         // From here on, the later a layer stands the further out it is.
         .layer(DefaultBodyLimit::disable())
-        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
+        .layer(RequestBodyTimeoutLayer::new(app.settings.client_timeout))
         .layer(RequestBodyLimitLayer::new(app.settings.body_limit))
         .layer(from_fn_with_state(app.clone(), guard::key))
         .layer(from_fn_with_state(app.clone(), guard::as_error_object));

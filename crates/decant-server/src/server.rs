@@ -16,8 +16,8 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-/// The most connections at once; more wait to be accepted.
-const CONNECTIONS: usize = 1024;
+/// The most connections at once; more wait to be accepted. A process may usually have 1024 open files.
+const CONNECTIONS: usize = 1000;
 
 /// How long to wait after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -142,6 +142,7 @@ fn in_background(
 struct Door {
     listener: TcpListener,
     router: Router,
+    patience: Duration,
     room: Arc<Semaphore>,
     connections: GracefulShutdown,
 }
@@ -149,7 +150,8 @@ struct Door {
 impl Door {
     fn new(listener: TcpListener, app: &App) -> Self {
         let room = Arc::new(Semaphore::new(CONNECTIONS));
-        Door { listener, router: router(app.clone()), room, connections: GracefulShutdown::new() }
+        let patience = app.settings.client_timeout;
+        Door { listener, router: router(app.clone()), patience, room, connections: GracefulShutdown::new() }
     }
 
     /// Takes connections, for ever.
@@ -158,7 +160,8 @@ impl Door {
             let place = self.room.clone().acquire_owned().await;
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let answer = connection::answer(stream, self.router.clone(), self.connections.watcher());
+                    let watcher = self.connections.watcher();
+                    let answer = connection::answer(stream, self.router.clone(), watcher, self.patience);
                     tokio::spawn(async move {
                         let _place = place;
                         answer.await;

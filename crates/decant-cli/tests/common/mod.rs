@@ -1,6 +1,8 @@
 //! The real binary, run in a folder of its own.
 #![allow(dead_code)] // Every test file uses its part.
 
+pub mod server;
+
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, DirEntry};
