@@ -57,13 +57,23 @@ pub fn read<T: DeserializeOwned>(body: &[u8], lenient: bool) -> Result<T, ApiErr
         let path = track.path();
         match path.iter().next() {
             Some(_) => ApiError::field(path.to_string(), format_args!("{path}: {error}")),
-            None => ApiError::Json { reason: error.to_string() },
+            None => whole(error),
         }
     })?;
     json.end().map_err(|error| ApiError::Json { reason: error.to_string() })?;
     match unknown {
         Some(field) if !lenient => Err(ApiError::field(&field, format!("there is no field `{field}` here"))),
         _ => Ok(fields),
+    }
+}
+
+/// A fault of the object as a whole. Of a field that is missing or given twice only serde's message tells the name.
+fn whole(error: serde_json::Error) -> ApiError {
+    let message = error.to_string();
+    let named = ["missing field `", "duplicate field `"].iter().find_map(|fault| message.strip_prefix(fault));
+    match named.and_then(|rest| rest.split_once('`')) {
+        Some((field, _)) => ApiError::field(field, &message),
+        None => ApiError::Json { reason: message },
     }
 }
 
@@ -101,7 +111,8 @@ mod tests {
             (r#"{"name": 3}"#, Some("name")),
             (r#"{"name": "a", "nome": 1}"#, Some("nome")),
             (r#"{"name": "a", "inner": {"count": 1, "cuont": 1}}"#, Some("inner.cuont")),
-            ("{}", None),
+            ("{}", Some("name")),
+            (r#"{"name": "a", "name": "b"}"#, Some("name")),
             ("", None),
             (r#"{"name": "a"} {}"#, None),
         ] {

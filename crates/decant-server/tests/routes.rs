@@ -206,7 +206,7 @@ async fn positions_that_cannot_be_looked_at() {
     let many = "top_k=5,".repeat(65);
     let context = embedded().engine.context();
     for (body, param) in [
-        (json!({"sampler": "temp=1"}), None),
+        (json!({"sampler": "temp=1"}), Some("prompt")),
         (json!({"prompt": {"a": 1}}), Some("prompt")),
         (json!({"prompt": [4_000_000_000u32]}), Some("prompt")),
         (json!({"prompt": "a", "generated": [4_000_000_000u32]}), Some("generated")),
