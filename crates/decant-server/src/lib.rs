@@ -15,6 +15,7 @@ mod router;
 mod routes;
 pub mod scheduler;
 mod server;
+mod sync;
 pub mod traffic;
 mod watch;
 

@@ -1,9 +1,8 @@
 //! Between the threads that ask and the one that feeds.
 
 use super::job::{Job, Refused, Stats};
+use crate::sync::{Arc, AtomicUsize, Condvar, Mutex, Ordering, lock, wait_while};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The door to a scheduler: cheap to clone, usable from any thread.
@@ -54,11 +53,6 @@ pub(super) fn open(most_waiting: usize, room: usize) -> (Handle, Door) {
         room,
     });
     (Handle(shared.clone()), Door { shared })
-}
-
-/// What a lock holds, whatever became of its last holder: nothing is left half done behind these.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Clone for Handle {
@@ -148,10 +142,8 @@ impl Door {
 
     /// Waits until there is something to do, but no longer than this.
     pub fn wait(&self, longest: Duration) {
-        let queue = lock(&self.shared.queue);
         let idle = |queue: &mut Queue| queue.jobs.is_empty() && !queue.rung && !queue.draining && !queue.stopping;
-        let waited = self.shared.wake.wait_timeout_while(queue, longest, idle);
-        waited.unwrap_or_else(PoisonError::into_inner).0.rung = false;
+        wait_while(&self.shared.queue, &self.shared.wake, longest, idle).rung = false;
     }
 
     /// What rings when something else than a job is there to be done.

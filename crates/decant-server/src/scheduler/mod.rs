@@ -16,9 +16,8 @@ mod text;
 pub use door::Handle;
 pub use job::{Ended, Job, Listener, Refused, Stats};
 
+use crate::sync::{Arc, spawn};
 use decant_decode::LanguageModel;
-use std::sync::Arc;
-use std::thread;
 
 /// How much a scheduler takes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +49,6 @@ where
 {
     let room = model.context().min(options.positions);
     let (handle, door) = door::open(options.waiting, room);
-    let work = move || run::run(model, options, door);
-    thread::Builder::new().name("decant-scheduler".into()).spawn(work).expect("a thread can be started");
+    spawn("decant-scheduler", move || run::run(model, options, door));
     handle
 }

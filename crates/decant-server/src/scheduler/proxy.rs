@@ -2,9 +2,8 @@
 
 use super::door::Bell;
 use super::text::Audience;
+use crate::sync::{Arc, Sender, SyncSender, sync_channel};
 use decant_decode::{Feed, LanguageModel, ModelError, Rows, TokenId, Want};
-use std::sync::Arc;
-use std::sync::mpsc::{Sender, SyncSender, sync_channel};
 
 /// Some sequences to be fed in the next batch.
 pub(super) struct Errand<C> {

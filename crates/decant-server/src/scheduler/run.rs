@@ -6,13 +6,11 @@ use super::job::{Ended, Job};
 use super::kept::Kept;
 use super::proxy::{Errand, Proxy};
 use super::text::{Audience, Choice, Text};
+use crate::sync::{Arc, Receiver, Sender, Thread, channel, spawn};
 use decant_decode::{
     Cost, DecodeError, DecodeSpec, Decoder, Feed, Finish, LanguageModel, Limits, Outcome, Rows, State, Want,
 };
 use decant_sampling::{Sampler, Seed};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// How long the loop sleeps where there is nothing to feed, but somebody may be ready again.
@@ -50,7 +48,7 @@ struct Run<'m, M: LanguageModel> {
     texts: Vec<Text<Decoder<'m, M>, M::Cache>>,
     /// Texts that made room; they are fed anew when there is some.
     parked: Vec<Text<Decoder<'m, M>, M::Cache>>,
-    strategies: Vec<(JoinHandle<()>, Audience)>,
+    strategies: Vec<(Thread, Audience)>,
     kept: Kept<M::Cache>,
     arrivals: u64,
 }
@@ -298,7 +296,7 @@ where
     }
 
     /// Runs a strategy on a thread of its own.
-    fn strategy(&self, plan: &Plan, mut state: State<M::Cache>, number: u32, audience: Audience) -> JoinHandle<()> {
+    fn strategy(&self, plan: &Plan, mut state: State<M::Cache>, number: u32, audience: Audience) -> Thread {
         let (model, errands, bell) = (self.shared.clone(), self.desk.clone(), self.door.bell());
         let (sampler, limits, decode) = (plan.sampler.clone(), plan.limits.clone(), plan.decode.clone());
         let work = move || {
@@ -316,7 +314,7 @@ where
             audience.end(number, ended);
             bell.ring();
         };
-        thread::Builder::new().name("decant-strategy".into()).spawn(work).expect("a thread can be started")
+        spawn("decant-strategy", work)
     }
 
     /// Draws a token of every text whose row is there and whose listener takes one. Says whether there was one.
@@ -386,7 +384,7 @@ where
 
     /// Tells everybody that it is over.
     fn end_all(self) {
-        let Run { prompts, texts, parked, door, errands, strategies, .. } = self;
+        let Run { prompts, texts, parked, door, errands, desk, strategies, .. } = self;
         for Prompt { text, plan, .. } in prompts {
             (0..plan.choices).for_each(|choice| text.audience.end(choice, Ended::Stopped));
         }
@@ -396,10 +394,12 @@ where
         while let Some(mut job) = door.next() {
             (0..job.choices).for_each(|choice| job.listener.end(choice, Ended::Stopped));
         }
-        // Without anybody to run their errands, strategies end by themselves.
-        drop(errands);
-        for (strategy, audience) in strategies {
-            audience.close();
+        // A strategy that waits for its listener need not, and one whose errand is not run ends there. The last of them to end
+        // closes the desk.
+        strategies.iter().for_each(|(_, audience)| audience.close());
+        drop(desk);
+        while errands.recv().is_ok() {}
+        for (strategy, _) in strategies {
             let _ = strategy.join();
         }
     }

@@ -1,13 +1,10 @@
 //! Texts in the making, and who listens to them.
 
-use super::door::lock;
 use super::job::{Ended, Listener};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, lock, sleep};
 use decant_decode::{State, TokenId, Watch};
 use decant_sampling::Step;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// How often a strategy looks whether its listener takes a token again.
@@ -75,7 +72,7 @@ pub(super) struct Choice {
 impl Watch for Choice {
     fn token(&mut self, step: &Step, row: &[f32]) -> ControlFlow<()> {
         while !self.audience.is_ready() && !self.audience.has_left() {
-            thread::sleep(PATIENCE);
+            sleep(PATIENCE);
         }
         if self.audience.has_left() { ControlFlow::Break(()) } else { self.audience.token(self.number, step, row) }
     }
