@@ -121,6 +121,11 @@ export class Session {
     return this.lanes[this.active] ?? this.lanes[0]!;
   }
 
+  /** Whether the server would take what is asked now, as far as that is known here. */
+  get isReady(): boolean {
+    return this.health === 'ready' && this.catalogue !== null && this.lanes.every((lane) => lane.fault === null);
+  }
+
   /** What is asked now. */
   get settings(): Settings {
     const { prompt, chat, seed, maxTokens, texts, lanes } = this;
@@ -128,6 +133,7 @@ export class Session {
   }
 
   adopt(settings: Settings): void {
+    this.stop();
     const { prompt, chat, seed, maxTokens, texts, samplers } = settings;
     Object.assign(this, { prompt, chat, seed, maxTokens, texts, active: 0, place: null });
     this.lanes = samplers.map((spec) => new Lane(spec, this.catalogue));
@@ -172,8 +178,7 @@ export class Session {
     this.running += 1;
     try {
       const prompt = this.chat ? await this.server.frame(this.prompt, signal) : this.prompt;
-      const lanes = this.lanes.filter((lane) => lane.fault === null);
-      await Promise.all(lanes.map((lane) => this.fill(lane, { prompt, sampler: lane.spec, ...shared }, signal)));
+      await Promise.all(this.lanes.map((lane) => this.fill(lane, { prompt, sampler: lane.spec, ...shared }, signal)));
     } catch (error) {
       if (!wasStopped(error)) this.tell(error);
     } finally {
@@ -193,7 +198,7 @@ export class Session {
     const branch = fork(text.branches, text.branch, at, other);
     text.branches = [...text.branches, branch];
     text.shown = branch.id;
-    this.place = { lane, text, at };
+    [this.place, this.pinned] = [{ lane, text, at }, true];
     const generated = branch.tokens.map(({ step }) => step.token);
     const left = lane.asked.max_tokens - generated.length;
     const ended = this.ends.includes(other.token) ? 'eos' : left <= 0 ? 'length' : null;

@@ -163,6 +163,7 @@ test('controls and text are two views of one sampler', async () => {
   expect(await spec.inputValue()).toBe('top_h=0.3:rule=hf');
   await spec.fill('tpo_h=0.3');
   await page.getByText('there is no stage “tpo_h”').waitFor();
+  expect(await page.getByRole('button', { name: 'Generate' }).isDisabled()).toBe(true);
   expect(await page.getByRole('heading', { level: 3 }).allTextContents()).toEqual(['top_h']);
   expect(faults).toEqual([]);
 });
@@ -360,7 +361,7 @@ describe.each([
     await done(page);
     await page.getByText('The same as a table').click();
     await page.getByText('The same texts from a shell').click();
-    await page.getByText(/^further parameters/).first().click();
+    await page.getByText('More', { exact: true }).first().click();
     await glass(page).getByRole('row').nth(1).waitFor();
     await check(page);
     expect(faults).toEqual([]);

@@ -15,6 +15,8 @@ export interface Parameter {
   kind: string;
   /** What holds if it is not given; null if it must be. */
   default: string | null;
+  /** Numbers at which the stage does nothing. */
+  neutral: number[];
   /** What a new stage begins with, if it must be given. */
   start: string;
   control: Control;
@@ -26,6 +28,7 @@ export interface StageInfo {
   summary: string;
   role: string;
   source: string;
+  keeps_argmax: boolean;
   /** The main parameter is the one called `value`. */
   parameters: Parameter[];
 }
@@ -47,7 +50,7 @@ export class Catalogue {
 export interface Answer {
   stages: (Omit<StageInfo, 'parameters'> & {
     rank: number;
-    fields: { name: string; aliases: string[]; summary: string; kind: string; default?: string }[];
+    fields: { name: string; aliases: string[]; summary: string; kind: string; default?: string; neutral: number[] }[];
   })[];
   schema: { $defs: Record<string, Schema> };
 }

@@ -13,22 +13,18 @@ export class Looks<Question extends object, Answer> {
     private readonly patience: number,
   ) {}
 
-  /** The answer, if it is known. */
-  known(question: Question): Answer | undefined {
-    return this.answers.get(JSON.stringify(question));
-  }
-
   /** The answer; null if another question came before it was there, or `forget`. The question before is given up. */
   async of(question: Question): Promise<Answer | null> {
     this.forget();
-    const known = this.known(question);
+    const key = JSON.stringify(question);
+    const known = this.answers.get(key);
     if (known) return known;
     const { signal } = this.current;
     await new Promise((resolve) => setTimeout(resolve, this.patience));
     if (signal.aborted) return null;
     try {
       const answer = await this.ask(question, signal);
-      this.keep(JSON.stringify(question), answer);
+      this.keep(key, answer);
       return signal.aborted ? null : answer;
     } catch (error) {
       if (signal.aborted) return null;
