@@ -74,6 +74,9 @@ test('types, streams, and shows every token’s entropy', async () => {
   const [command, curl] = await page.locator('pre').allTextContents();
   expect(shell(`${command} 2>/dev/null`).trimEnd()).toBe(('The old dragon' + (await said(page))).trimEnd());
   expect(JSON.parse(shell(`${curl} -s`)).choices[0].text).toBe(await said(page));
+  // A click on a strip is a look at the token there.
+  await page.locator('.u-over').first().click();
+  await glass(page).getByText(/^token (20|21) of 40$/).waitFor();
   // The strips' alternative.
   await page.getByText('The same as a table').click();
   const rows = page.getByRole('region', { name: 'Steps' }).getByRole('row');

@@ -9,7 +9,7 @@ test('shares never round to what they are not', () => {
 });
 
 test('numbers that are none are a dash', () => {
-  expect([1.005, -2, 0, null, undefined, NaN, Infinity].map((number) => fixed(number, 1))).toEqual(['1.0', '−2.0', '0.0', '–', '–', '–', '–']);
+  expect([1.005, -2, -0.04, null, undefined, NaN, Infinity].map((number) => fixed(number, 1))).toEqual(['1.0', '−2.0', '0.0', '–', '–', '–', '–']);
   expect([7, 1234, 1234567].map(count)).toEqual(['7', '1\u202f234', '1\u202f234\u202f567']);
   expect([0, 1, 2].map(letter)).toEqual(['A', 'B', 'C']);
 });

@@ -16,7 +16,8 @@ export function share(p: number): string {
 
 /** A number with so many digits after the point; a dash where there is none. */
 export function fixed(number: number | null | undefined, digits = 2): string {
-  return number == null || !Number.isFinite(number) ? '–' : number.toFixed(digits).replace('-', '−');
+  if (number == null || !Number.isFinite(number)) return '–';
+  return number.toFixed(digits).replace(/^-(?=[0.]*$)/, '').replace('-', '−');
 }
 
 /** A whole number, in groups of three. */
