@@ -163,9 +163,12 @@ impl Rest {
             Rest::Done => return Some((Event::default().data("[DONE]"), Rest::Nothing)),
             Rest::Nothing => return None,
         };
-        let with_usage = talk.streaming.is_some_and(|streaming| streaming.usage);
+        let Streaming { usage: with_usage, running_usage } = talk.streaming.unwrap_or_default();
         Some(match talk.next().await {
-            Ok(Some(piece)) => (event(&Chunk::of::<F>(piece, with_usage, &talk.about)), Rest::Pieces(talk)),
+            Ok(Some(piece)) => {
+                let usage = with_usage.then_some(running_usage.then_some(talk.usage));
+                (event(&Chunk::of::<F>(piece, usage, &talk.about)), Rest::Pieces(talk))
+            }
             Ok(None) if with_usage => (event(&Chunk::of_usage::<F>(talk.usage, &talk.about)), Rest::Done),
             Ok(None) => (Event::default().data("[DONE]"), Rest::Nothing),
             Err(error) => (event(&error.body()), Rest::Nothing),

@@ -198,6 +198,19 @@ async fn strategies_are_the_librarys_own() {
     }
 }
 
+#[tokio::test]
+async fn a_stream_may_tell_the_usage_so_far() {
+    let options = json!({"include_usage": true, "continuous_usage_stats": true});
+    let body = json!({"prompt": PROMPT, "seed": 1, "max_tokens": 5, "ignore_eos": true, "stream": true, "stream_options": options});
+    let answer = post(&APP, ROUTE, &body).await;
+    let chunks = answer.events().into_iter().filter(|event| *event != "[DONE]");
+    let usages: Vec<_> = chunks
+        .map(|event| serde_json::from_str::<Value>(event).unwrap()["usage"]["completion_tokens"].as_u64().unwrap())
+        .collect();
+    assert_eq!(usages[..5], [1, 2, 3, 4, 5]);
+    assert!(usages[5..].iter().all(|&usage| usage == 5), "{usages:?}");
+}
+
 /// Streams a request and puts its chunks together: texts, logprobs, steps, the first rule and the last reason of each choice.
 async fn streamed(app: &App, route: &str, body: &Value) -> Vec<(Value, Value)> {
     let mut body = body.clone();

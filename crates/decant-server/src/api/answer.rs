@@ -173,9 +173,9 @@ impl<C> Answer<C> {
 
 impl<C> Chunk<C> {
     /// Tells a piece.
-    pub fn of<F: Form<Choice = C>>(piece: Piece, with_usage: bool, about: &About) -> Self {
+    pub fn of<F: Form<Choice = C>>(piece: Piece, usage: Option<Option<Usage>>, about: &About) -> Self {
         let choices = vec![F::choice(piece, about, true)];
-        Chunk { head: Head::new(about, F::OBJECTS[1]), choices, usage: with_usage.then_some(None) }
+        Chunk { head: Head::new(about, F::OBJECTS[1]), choices, usage }
     }
 
     /// Tells the usage.

@@ -310,9 +310,14 @@ pub const STREAM: Field =
 pub const STREAM_OPTIONS: Field = Field::new(
     "stream_options",
     "an object with include_usage, true or false",
-    "whether the last chunk of a stream tells the usage",
+    "what a stream tells beside the text",
     || {
-        let properties = json!({"include_usage": {"type": "boolean"}, "include_obfuscation": {"type": "boolean"}});
+        let flag = |meaning: &str| json!({"type": "boolean", "description": meaning});
+        let properties = json!({
+            "include_usage": flag("whether a last chunk tells the usage"),
+            "continuous_usage_stats": flag("with it, whether every chunk tells the usage so far"),
+            "include_obfuscation": flag("without effect: nothing is padded"),
+        });
         let example = json!({"include_usage": true});
         json!({"type": "object", "properties": properties, "additionalProperties": false, "examples": [example]})
     },

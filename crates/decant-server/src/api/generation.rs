@@ -130,10 +130,12 @@ pub struct Generation {
 }
 
 /// How a text is told as it is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Streaming {
     /// Whether a last chunk tells the usage.
     pub usage: bool,
+    /// Whether every chunk tells the usage so far, as vLLM's benchmarks ask.
+    pub running_usage: bool,
 }
 
 impl Generation {
@@ -229,6 +231,8 @@ fn streaming(object: &mut Object<'_>) -> Result<Option<Streaming>, ApiError> {
     struct Options {
         #[serde(default)]
         include_usage: bool,
+        #[serde(default)]
+        continuous_usage_stats: bool,
         /// OpenAI pads its chunks against listeners who measure them; nothing is padded here.
         #[serde(default, rename = "include_obfuscation")]
         _include_obfuscation: bool,
@@ -238,7 +242,11 @@ fn streaming(object: &mut Object<'_>) -> Result<Option<Streaming>, ApiError> {
     match (stream, options) {
         (false, Some(_)) => Err(ApiError::field("stream_options", "stream_options is for streams: set stream to true")),
         (false, None) => Ok(None),
-        (true, options) => Ok(Some(Streaming { usage: options.is_some_and(|options| options.include_usage) })),
+        (true, options) => {
+            let usage = options.as_ref().is_some_and(|options| options.include_usage);
+            let running_usage = usage && options.is_some_and(|options| options.continuous_usage_stats);
+            Ok(Some(Streaming { usage, running_usage }))
+        }
     }
 }
 
@@ -311,7 +319,10 @@ mod tests {
         });
         let read = read(&body).unwrap();
         assert_eq!((read.choices, read.seed, read.max_tokens, read.ignore_eos), (2, Some(u64::MAX), None, true));
-        assert_eq!((read.stop, read.streaming), (vec!["a".to_owned()], Some(Streaming { usage: true })));
+        assert_eq!(
+            (read.stop, read.streaming),
+            (vec!["a".to_owned()], Some(Streaming { usage: true, running_usage: false }))
+        );
         assert_eq!((read.deadline, read.decode.to_string()), (Some(Duration::from_millis(1500)), "beam(3)".to_owned()));
         assert_eq!(read.sampler.to_string(), "temp=0.5");
     }
