@@ -67,7 +67,9 @@ def logprobs(ids: list[int], file: Path) -> np.ndarray:
     return rows - np.log(np.exp(rows).sum(axis=1, keepdims=True))
 
 
-@pytest.mark.parametrize("settings", [{"batch_size": 4}, {"num_concurrent": 3, "batch_size": 2}])
+@pytest.mark.parametrize(
+    "settings", [{"batch_size": 4, "tokenizer_backend": "auto"}, {"num_concurrent": 3, "batch_size": 2}]
+)
 def test_loglikelihoods_are_the_librarys(stories: Server, tmp_path: Path, settings: dict) -> None:
     results = completions(stories, CHOICES, **settings)
     samples = results["samples"]["stories_choices"]

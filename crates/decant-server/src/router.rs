@@ -9,7 +9,8 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
 
-/// Every route of the API with what the OpenAPI document tells of it: none is served that is not in the document, nor the other way round.
+/// Every route of the API with what the OpenAPI document tells of it: none is served that is not in the document, nor the
+/// other way round.
 pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::default().merge(routes::router()).merge(respond::router())
 }

@@ -62,36 +62,40 @@ impl Conventions {
     /// Makes one temperature of the two that a front-end may have given.
     ///
     /// # Errors
-    /// [`ApiError::Field`] where a temperature has no middle, or no bounds.
+    /// [`ApiError::Field`] where one that follows the entropy has no bounds.
     pub fn settle_temperature(&self, pairs: &mut Vec<(String, SpecValue)>) -> Result<(), ApiError> {
-        if self.dynamic_temperature == Some(false) {
-            pairs.retain(|(name, _)| meaning(name).iter().all(|at| at.stage != DYNAMIC));
-            return Ok(());
-        }
         let is = |stage: &str, name: &str| find_stage(name).is_some_and(|info| info.name == stage);
-        let bounded = pairs.iter().any(|(name, _)| is(DYNAMIC, name));
-        if !bounded && self.dynatemp_range > 0.0 {
-            let middle = pairs
-                .iter()
-                .find(|(name, _)| is(TEMPERATURE, name))
-                .map_or(&SpecValue::Number(1.0), |(_, value)| value);
-            let SpecValue::Number(middle) = *middle else {
-                return Err(ApiError::field(
-                    field::DYNATEMP_RANGE.name,
-                    "dynatemp_range is around a temperature that is a number",
-                ));
-            };
-            let bounds = [("value", middle - self.dynatemp_range), ("high", middle + self.dynatemp_range)];
-            let bounds = SpecValue::object(bounds.map(|(name, bound)| (name, bound.max(0.0).into())));
-            pairs.push((DYNAMIC.to_owned(), bounds));
-        } else if !bounded && self.dynamic_temperature == Some(true) {
-            let message = "dynamic_temperature has bounds: give dynatemp_low and dynatemp_high, or dynatemp_range";
-            return Err(ApiError::field(field::DYNAMIC_TEMPERATURE.name, message));
-        }
-        if self.dynatemp_range > 0.0 || self.dynamic_temperature == Some(true) {
-            pairs.retain(|(name, _)| !is(TEMPERATURE, name));
+        match self.dynamic_temperature {
+            Some(false) => pairs.retain(|(name, _)| meaning(name).iter().all(|at| at.stage != DYNAMIC)),
+            None if self.dynatemp_range == 0.0 => {}
+            _ => {
+                if !pairs.iter().any(|(name, _)| is(DYNAMIC, name)) {
+                    let constant = pairs.iter().find(|(name, _)| is(TEMPERATURE, name));
+                    let bounds = self.bounds(constant.map(|(_, value)| value))?;
+                    pairs.push((DYNAMIC.to_owned(), bounds));
+                }
+                pairs.retain(|(name, _)| !is(TEMPERATURE, name));
+            }
         }
         Ok(())
+    }
+
+    /// The parameters of a temperature that follows the entropy around a constant one.
+    fn bounds(&self, constant: Option<&SpecValue>) -> Result<SpecValue, ApiError> {
+        let middle = match constant {
+            _ if self.dynatemp_range == 0.0 => {
+                let message = "dynamic_temperature has bounds: give dynatemp_low and dynatemp_high, or dynatemp_range";
+                return Err(ApiError::field(field::DYNAMIC_TEMPERATURE.name, message));
+            }
+            None => 1.0,
+            Some(SpecValue::Number(constant)) => *constant,
+            Some(_) => {
+                let message = "dynatemp_range is around a temperature that is a number";
+                return Err(ApiError::field(field::DYNATEMP_RANGE.name, message));
+            }
+        };
+        let bounds = [("value", middle - self.dynatemp_range), ("high", middle + self.dynatemp_range)];
+        Ok(SpecValue::object(bounds.map(|(name, bound)| (name, bound.max(0.0).into()))))
     }
 
     /// The stages in the order that was asked for: those that it names change places among themselves.
@@ -123,14 +127,9 @@ enum Order {
 impl Order {
     /// The stages in it, if it names nothing else.
     fn stages(self) -> Option<Vec<&'static str>> {
-        let of_names =
-            |names: &[&str]| -> Option<Vec<&[&'static str]>> { names.iter().map(|name| named(name.trim())).collect() };
-        let parts = match &self {
-            Order::Text(text) => {
-                let names: Vec<&str> = text.split([';', '\n']).filter(|name| !name.trim().is_empty()).collect();
-                of_names(&names)
-            }
-            Order::Names(names) => of_names(&names.iter().map(String::as_str).collect::<Vec<_>>()),
+        let parts: Option<Vec<&[&str]>> = match self {
+            Order::Text(text) => text.split([';', '\n']).filter(|name| !name.trim().is_empty()).map(named).collect(),
+            Order::Names(names) => names.iter().map(|name| named(name)).collect(),
             Order::Numbers(numbers) => numbers.iter().map(|&number| NUMBERS.get(number).copied()).collect(),
         };
         Some(parts?.concat())
@@ -139,6 +138,7 @@ impl Order {
 
 /// The stages that a name in an order stands for.
 fn named(name: &str) -> Option<&'static [&'static str]> {
+    let name = name.trim();
     let group = GROUPS.iter().find(|(known, _)| *known == name).map(|(_, stages)| *stages);
     group.or_else(|| find_stage(name).map(|info| std::slice::from_ref(&info.name)))
 }

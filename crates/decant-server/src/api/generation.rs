@@ -358,7 +358,8 @@ mod tests {
             fields in prop::collection::btree_map(prop::sample::select(vec![
                 "n", "seed", "max_tokens", "n_predict", "stop", "stream", "stream_options", "decode", "best_of", "deadline",
                 "sampler", "vllm_xargs", "logit_bias", "temperature", "top_h", "dry_multiplier", "dry_sequence_breakers",
-                "presence_penalty", "mirostat", "min_keep",
+                "presence_penalty", "mirostat", "min_keep", "samplers", "temperature_last", "dynamic_temperature",
+                "dynatemp_range", "dynatemp_low", "guidance_scale",
             ]), value(), 0..5),
         ) {
             match read(&json!(fields)) {
