@@ -2,8 +2,17 @@
 
 import { type Branch, fork, root } from './lib/branches';
 import { type Catalogue, read } from './lib/catalogue';
-import type { ModelId } from './lib/commands';
-import { type Asked, type Choice, type Health, type Model, Server, ServerError, type TraceLine, wasStopped } from './lib/server';
+import {
+  type Asked,
+  type Choice,
+  type Health,
+  type Model,
+  type ModelId,
+  Server,
+  ServerError,
+  type TraceLine,
+  wasStopped,
+} from './lib/server';
 import { MOST_SAMPLERS, type Settings } from './lib/settings';
 import { type Stage, parse, print } from './lib/spec';
 import type { Alternative, Token } from './lib/text';
@@ -142,7 +151,11 @@ export class Session {
   /** What the server has; asked once it is ready, or has the key it wants. */
   async meet(): Promise<void> {
     try {
-      const [model, samplers, tokenizer] = await Promise.all([this.server.model(), this.server.samplers(), this.server.tokenizer()]);
+      const [model, samplers, tokenizer] = await Promise.all([
+        this.server.model(),
+        this.server.samplers(),
+        this.server.tokenizer(),
+      ]);
       this.model = model ?? null;
       this.hasChat = tokenizer.chat_template !== null;
       this.ends = tokenizer.end_tokens;

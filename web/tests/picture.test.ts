@@ -14,10 +14,16 @@ test.runIf(process.env['PICTURES'] === 'write')('the README’s picture', async 
     await page.getByText(/^Done: /).waitFor();
     // A fork, and a token that could have been many others.
     await page.getByRole('listbox').getByRole('option').nth(4).click();
-    await page.getByRole('button', { name: /^Fork with/ }).nth(1).click();
+    await page
+      .getByRole('button', { name: /^Fork with/ })
+      .nth(1)
+      .click();
     await page.getByText(/^Done: /).waitFor();
     await page.getByRole('listbox').getByRole('option').nth(18).click();
-    await page.getByRole('button', { name: /^Fork with/ }).nth(2).waitFor();
+    await page
+      .getByRole('button', { name: /^Fork with/ })
+      .nth(2)
+      .waitFor();
     await page.mouse.move(0, 0);
     await page.screenshot({ path: picture });
   } finally {

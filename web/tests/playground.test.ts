@@ -64,7 +64,9 @@ test('types, streams, and shows every token’s entropy', async () => {
   const labels = await tokens.evaluateAll((all) => all.map((token) => token.getAttribute('aria-label')));
   const entropies = labels.map((label) => Number(/entropy (\d+\.\d+)/.exec(label ?? '')?.[1]));
   // Colour and underline say what the label says.
-  const looks = await tokens.evaluateAll((all) => all.map((token) => [getComputedStyle(token).backgroundColor, token.className]));
+  const looks = await tokens.evaluateAll((all) =>
+    all.map((token) => [getComputedStyle(token).backgroundColor, token.className]),
+  );
   const least = entropies.indexOf(Math.min(...entropies));
   const most = entropies.indexOf(Math.max(...entropies));
   expect(looks[least]![0]).not.toBe(looks[most]![0]);
@@ -76,7 +78,9 @@ test('types, streams, and shows every token’s entropy', async () => {
   expect(JSON.parse(shell(`${curl} -s`)).choices[0].text).toBe(await said(page));
   // A click on a strip is a look at the token there.
   await page.locator('.u-over').first().click();
-  await glass(page).getByText(/^token (20|21) of 40$/).waitFor();
+  await glass(page)
+    .getByText(/^token (20|21) of 40$/)
+    .waitFor();
   // The strips' alternative.
   await page.getByText('The same as a table').click();
   const rows = page.getByRole('region', { name: 'Steps' }).getByRole('row');
@@ -106,11 +110,15 @@ test('shows a token before and after every stage, and forks there', async () => 
   await page.waitForTimeout(300);
   expect(await glass(page).innerText()).toContain('token 13 of 40');
   // The token that stood there: the same text again.
-  await glass(page).getByRole('button', { name: /^Again/ }).click();
+  await glass(page)
+    .getByRole('button', { name: /^Again/ })
+    .click();
   await done(page);
   expect(await said(page)).toBe(before);
   // Another one: common up to there, and an own text from there on.
-  const other = glass(page).getByRole('button', { name: /^Fork with/ }).first();
+  const other = glass(page)
+    .getByRole('button', { name: /^Fork with/ })
+    .first();
   await other.waitFor();
   await other.click();
   await done(page);
@@ -127,20 +135,34 @@ test('shows a token before and after every stage, and forks there', async () => 
 });
 
 test('saves traces that the command line replays, those of forks too', async () => {
-  const path = address({ prompt: 'One day', seed: 5, max_tokens: 30, n: 2 }, 'temp=0.9,top_p=0.95', 'top_h=0.4,frequency_penalty=0.5');
+  const path = address(
+    { prompt: 'One day', seed: 5, max_tokens: 30, n: 2 },
+    'temp=0.9,top_p=0.95',
+    'top_h=0.4,frequency_penalty=0.5',
+  );
   const { page, faults } = await open(browser, served, {}, path);
   await generate(page);
   await token(page, 3).click();
-  await glass(page).getByRole('button', { name: /^Fork with/ }).first().click();
+  await glass(page)
+    .getByRole('button', { name: /^Fork with/ })
+    .first()
+    .click();
   await done(page);
   const folder = mkdtempSync(join(tmpdir(), 'decant-playground-'));
   try {
-    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save the trace' }).click()]);
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Save the trace' }).click(),
+    ]);
     const file = join(folder, download.suggestedFilename());
     await download.saveAs(file);
     const checked = shell(`decant trace check ${file}`).trim().split('\n');
-    expect(checked).toEqual(Array(4).fill(expect.stringMatching(/steps come out again bit for bit, finish: (length|eos)$/)));
-    expect(shell(`decant trace html ${file} -o ${folder}/trace.html && cat ${folder}/trace.html`)).toContain('<section>');
+    expect(checked).toEqual(
+      Array(4).fill(expect.stringMatching(/steps come out again bit for bit, finish: (length|eos)$/)),
+    );
+    expect(shell(`decant trace html ${file} -o ${folder}/trace.html && cat ${folder}/trace.html`)).toContain(
+      '<section>',
+    );
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -180,11 +202,19 @@ test('what the server refuses stands at the field', async () => {
   await page.getByLabel('as text').fill('temp=0.9');
   await page.getByRole('textbox', { name: 'Prompt' }).fill('story '.repeat(600));
   await page.getByRole('button', { name: 'Generate' }).click();
-  await page.getByRole('alert').getByText(/context|room|512/).waitFor();
+  await page
+    .getByRole('alert')
+    .getByText(/context|room|512/)
+    .waitFor();
 });
 
 test('compares samplers that draw with the same coins', async () => {
-  const path = address({ prompt: 'One day', seed: 1, max_tokens: 30, n: 3 }, 'temp=0.8', 'temp=0.8,top_h=0.4', 'temp=0.8');
+  const path = address(
+    { prompt: 'One day', seed: 1, max_tokens: 30, n: 3 },
+    'temp=0.8',
+    'temp=0.8,top_h=0.4',
+    'temp=0.8',
+  );
   const { page, faults } = await open(browser, served, {}, path);
   await generate(page);
   expect(await page.getByRole('listbox').count()).toBe(9);
@@ -196,15 +226,33 @@ test('compares samplers that draw with the same coins', async () => {
   const row = page.getByRole('row', { name: /^distinct-1/ });
   expect(Number(await row.getByRole('cell').nth(1).innerText())).toBeCloseTo(new Set(ids).size / ids.length, 2);
   expect(await row.getByRole('cell').nth(0).innerText()).toBe(await row.getByRole('cell').nth(2).innerText());
-  expect(Number((await page.getByRole('row', { name: /^ln p per token/ }).getByRole('cell').first().innerText()).replace('−', '-'))).toBeLessThan(0);
+  expect(
+    Number(
+      (
+        await page
+          .getByRole('row', { name: /^ln p per token/ })
+          .getByRole('cell')
+          .first()
+          .innerText()
+      ).replace('−', '-'),
+    ),
+  ).toBeLessThan(0);
   // Where they part is marked in all of them.
-  const at = Number(/(\d+) tokens? in common/.exec(await page.getByRole('article', { name: 'Sampler A' }).innerText())?.[1]);
-  for (const text of [0, 3, 6]) expect(await token(page, at, text).getAttribute('aria-label')).toContain('texts part here');
+  const at = Number(
+    /(\d+) tokens? in common/.exec(await page.getByRole('article', { name: 'Sampler A' }).innerText())?.[1],
+  );
+  for (const text of [0, 3, 6])
+    expect(await token(page, at, text).getAttribute('aria-label')).toContain('texts part here');
   expect(faults).toEqual([]);
 });
 
 test('an address is a text', async () => {
-  const first = await open(browser, served, {}, address({ prompt: 'A cat', seed: 99, max_tokens: 20 }, 'temp=1.1,min_p=0.05'));
+  const first = await open(
+    browser,
+    served,
+    {},
+    address({ prompt: 'A cat', seed: 99, max_tokens: 20 }, 'temp=1.1,min_p=0.05'),
+  );
   await generate(first.page);
   await first.page.waitForTimeout(500);
   const { pathname, hash } = new URL(first.page.url());
@@ -214,7 +262,12 @@ test('an address is a text', async () => {
 });
 
 test('everything can be done by keys', async () => {
-  const { page, faults } = await open(browser, served, {}, address({ prompt: '', seed: 3, max_tokens: 60 }, 'temp=0.8'));
+  const { page, faults } = await open(
+    browser,
+    served,
+    {},
+    address({ prompt: '', seed: 3, max_tokens: 60 }, 'temp=0.8'),
+  );
   const focused = () =>
     page.evaluate(() => {
       const { activeElement: element } = document;
@@ -244,7 +297,10 @@ test('everything can be done by keys', async () => {
   await page.keyboard.press('Home');
   expect(await focused()).toBe(start);
   for (let i = 0; i < 4; i += 1) await page.keyboard.press('ArrowRight');
-  await glass(page).getByRole('button', { name: /^Fork with/ }).first().waitFor();
+  await glass(page)
+    .getByRole('button', { name: /^Fork with/ })
+    .first()
+    .waitFor();
   await tabTo(/^Fork with/);
   await page.keyboard.press('Enter');
   await done(page);
@@ -255,7 +311,12 @@ test('everything can be done by keys', async () => {
 });
 
 test('stops, and keeps what was said', async () => {
-  const { page } = await open(browser, served, {}, address({ prompt: 'Once', max_tokens: 450, n: 8 }, 'temp=1', 'temp=0.9'));
+  const { page } = await open(
+    browser,
+    served,
+    {},
+    address({ prompt: 'Once', max_tokens: 450, n: 8 }, 'temp=1', 'temp=0.9'),
+  );
   await page.getByRole('button', { name: 'Generate' }).click();
   await token(page, 3).waitFor();
   await page.getByRole('button', { name: 'Stop' }).click();
@@ -307,10 +368,18 @@ test('says how the server is', async () => {
 test('a model with a chat template takes the prompt as a message', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'decant-playground-'));
   const file = join(folder, 'chat.gguf');
-  writeFileSync(file, withTemplate(readFileSync(new URL('../../crates/decant-models/assets/decant-stories.gguf', import.meta.url))));
+  writeFileSync(
+    file,
+    withTemplate(readFileSync(new URL('../../crates/decant-models/assets/decant-stories.gguf', import.meta.url))),
+  );
   const chatty = await Served.start('-m', file);
   try {
-    const { page, faults } = await open(browser, chatty, {}, address({ prompt: 'Tell of a cat.', seed: 4, max_tokens: 25 }, 'temp=0.8'));
+    const { page, faults } = await open(
+      browser,
+      chatty,
+      {},
+      address({ prompt: 'Tell of a cat.', seed: 4, max_tokens: 25 }, 'temp=0.8'),
+    );
     await page.getByRole('radio', { name: 'a message' }).check();
     await generate(page);
     const framed = await said(page);
@@ -318,7 +387,9 @@ test('a model with a chat template takes the prompt as a message', async () => {
     expect(command).toContain('--chat');
     expect(shell(`${command} 2>/dev/null`).trim()).toBe(framed.trim());
     await token(page, 2).click();
-    await glass(page).getByRole('button', { name: /^Again/ }).click();
+    await glass(page)
+      .getByRole('button', { name: /^Again/ })
+      .click();
     await done(page);
     expect(await said(page)).toBe(framed);
     await page.getByRole('radio', { name: 'a text' }).check();
@@ -351,7 +422,10 @@ describe.each([
   ['wide, light', { colorScheme: 'light' as const }],
   ['wide, dark', { colorScheme: 'dark' as const }],
   ['a phone, light', { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true }],
-  ['a phone, dark', { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, colorScheme: 'dark' as const }],
+  [
+    'a phone, dark',
+    { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, colorScheme: 'dark' as const },
+  ],
 ])('%s', (_, options) => {
   test('is accessible and fits', async () => {
     const path = address({ prompt: 'One day', seed: 7, max_tokens: 50, n: 2 }, 'temp=1.3,dry=0.8', 'temp=1,top_h=0.4');
@@ -360,7 +434,10 @@ describe.each([
     await generate(page);
     const first = token(page, 8);
     await (options && 'hasTouch' in options ? first.tap() : first.click());
-    await glass(page).getByRole('button', { name: /^Fork with/ }).first().click();
+    await glass(page)
+      .getByRole('button', { name: /^Fork with/ })
+      .first()
+      .click();
     await done(page);
     await page.getByText('The same as a table').click();
     await page.getByText('The same texts from a shell').click();
@@ -378,7 +455,9 @@ async function check(page: Page): Promise<void> {
   const violations = await page.evaluate(async () => {
     const { axe } = globalThis as unknown as { axe: typeof import('axe-core') };
     const { violations } = await axe.run();
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary}`).join('\n')}`);
+    return violations.map(
+      ({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary}`).join('\n')}`,
+    );
   });
   expect(violations).toEqual([]);
   expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);

@@ -3,7 +3,16 @@ import { type Branch, fork, outline, root } from './branches';
 import type { Token } from './text';
 
 function branch(ids: number[]): Branch {
-  const step = { logprob: -1, sampled_logprob: 0, entropy: 2, varentropy: 0, temperature: 1, kept: 5, kept_mass: 1, kept_entropy: 0 };
+  const step = {
+    logprob: -1,
+    sampled_logprob: 0,
+    entropy: 2,
+    varentropy: 0,
+    temperature: 1,
+    kept: 5,
+    kept_mass: 1,
+    kept_entropy: 0,
+  };
   const tokens: Token[] = ids.map((token) => ({ text: String(token), chosen: false, step: { ...step, token } }));
   return { ...root(), tokens };
 }
@@ -30,5 +39,10 @@ test('branches stand under those they left', () => {
   grow(first, 0);
   grow(first, 2);
   grow(all[1]!, 0);
-  expect(outline(all).map(({ branch, depth }) => [branch.id, depth])).toEqual([[0, 0], [1, 1], [3, 2], [2, 1]]);
+  expect(outline(all).map(({ branch, depth }) => [branch.id, depth])).toEqual([
+    [0, 0],
+    [1, 1],
+    [3, 2],
+    [2, 1],
+  ]);
 });

@@ -27,7 +27,9 @@ export function fork(branches: Branch[], from: Branch, at: number, other: Altern
   if (!there) throw new RangeError(`branch ${from.id} has no token ${at}`);
   const { token, logprob, ...piece } = other;
   const same = there.step.token === token;
-  const chosen: Token = same ? there : { text: piece.text, hex: piece.hex, chosen: true, step: { ...there.step, token, logprob } };
+  const chosen: Token = same
+    ? there
+    : { text: piece.text, hex: piece.hex, chosen: true, step: { ...there.step, token, logprob } };
   return {
     id: 1 + Math.max(...branches.map(({ id }) => id)),
     from: { branch: from.id, at },

@@ -85,7 +85,13 @@ function control(schema: Schema): Control {
   const number = schema.anyOf?.find(({ type }) => type === 'number' || type === 'integer');
   if (number) {
     const { minimum = -Infinity, maximum = Infinity } = number;
-    return { type: 'number', integer: number.type === 'integer', min: minimum, max: maximum, usual: schema['x-usual'] ?? null };
+    return {
+      type: 'number',
+      integer: number.type === 'integer',
+      min: minimum,
+      max: maximum,
+      usual: schema['x-usual'] ?? null,
+    };
   }
   if (schema.type === 'boolean') return { type: 'switch' };
   return schema.enum ? { type: 'choice', values: schema.enum } : { type: 'text' };

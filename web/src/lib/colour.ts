@@ -16,7 +16,10 @@ const LIGHT = ['#fdfbf8', '#fcefe3', '#f9dcc5', '#f3bf9f', '#e59683', '#c7636f',
 const DARK = ['#151214', '#261922', '#3e1f35', '#5f2848', '#8a3555', '#b8525c', '#de8967', '#f8cf9f'];
 
 /** Text on a scale is one of these, whichever stands out more. */
-const INKS: Rgb[] = [[4, 2, 3], [255, 255, 255]];
+const INKS: Rgb[] = [
+  [4, 2, 3],
+  [255, 255, 255],
+];
 
 /** A token's look, as CSS that follows the page's colour scheme. */
 export interface Heat {

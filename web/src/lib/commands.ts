@@ -1,38 +1,24 @@
 /** The same texts without this page: as commands of a shell. */
 
-export interface Request {
-  prompt: string | number[];
-  generated?: number[];
-  sampler: string;
-  seed: number;
-  max_tokens: number;
-  n: number;
-}
+import type { Asked, ModelId } from './server';
 
 /** Asks the server for it. The key is a variable of the shell: it does not belong in a command that is shown. */
-export function curl(origin: string, request: Request, withKey: boolean): string {
+export function curl(origin: string, asked: Asked, withKey: boolean): string {
   const key = withKey ? ' \\\n  -H "Authorization: Bearer $DECANT_API_KEY"' : '';
-  const body = quote(JSON.stringify(request));
+  const body = quote(JSON.stringify(asked));
   return `curl ${origin}/v1/completions -H 'Content-Type: application/json'${key} \\\n  -d ${body}`;
 }
 
-/** Which model, as a trace's header tells it. */
-export interface ModelId {
-  source: string;
-  quantise?: string;
-  kv?: string;
-}
-
 /** Makes it on the command line. `message` is a prompt as the user wrote it, to be framed by the chat template or not. */
-export function generate(message: string, chat: boolean | null, request: Request, model: ModelId | null): string {
+export function generate(message: string, chat: boolean | null, asked: Asked, model: ModelId | null): string {
   const words = ['decant', 'generate'];
   if (model && model.source !== 'embedded') words.push('-m', quote(model.source));
   if (model?.quantise) words.push('--quantize', model.quantise);
   if (model?.kv) words.push('--kv', model.kv);
   // Only models with a template know the difference.
   if (chat !== null) words.push(chat ? '--chat' : '--raw');
-  words.push('--sampler', quote(request.sampler), '--seed', String(request.seed), '--max-tokens', String(request.max_tokens));
-  if (request.n > 1) words.push('-n', String(request.n));
+  words.push('--sampler', quote(asked.sampler), '--seed', String(asked.seed), '--max-tokens', String(asked.max_tokens));
+  if (asked.n > 1) words.push('-n', String(asked.n));
   // After `--` nothing is an option; a single dash would be stdin.
   return [...words, '--', quote(message)].join(' ');
 }

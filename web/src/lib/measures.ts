@@ -8,7 +8,7 @@ export interface Measures {
   /** Distinct n-grams of tokens over all n-grams of all texts (Li et al. 2016, arXiv 1510.03055); null where there is none. */
   distinct1: number | null;
   distinct2: number | null;
-  /** The mean of the model's own ln p at temperature 1 over all tokens, nats. */
+  /** The mean of the model's own ln p at temperature 1 over all tokens where it is known, nats. */
   logLikelihood: number | null;
   /** The mean entropy of the model's rows, nats. */
   entropy: number | null;
@@ -22,7 +22,7 @@ export function measure(texts: Token[][]): Measures {
     tokens: all.length,
     distinct1: distinct(ids, 1),
     distinct2: distinct(ids, 2),
-    logLikelihood: mean(all.map((token) => token.step.logprob)),
+    logLikelihood: mean(all.map((token) => token.step.logprob).filter((logprob) => !Number.isNaN(logprob))),
     entropy: mean(all.map((token) => token.step.entropy)),
   };
 }

@@ -8,6 +8,7 @@ export function percent(logprob: number): string {
 /** A share of 1. */
 export function share(p: number): string {
   const percent = 100 * p;
+  if (Number.isNaN(percent)) return '–';
   if (percent === 0) return '0 %';
   if (percent >= 99.95) return percent > 99.9999 ? '100 %' : '>99.9 %';
   if (percent < 0.01) return '<0.01 %';
@@ -17,7 +18,10 @@ export function share(p: number): string {
 /** A number with so many digits after the point; a dash where there is none. */
 export function fixed(number: number | null | undefined, digits = 2): string {
   if (number == null || !Number.isFinite(number)) return '–';
-  return number.toFixed(digits).replace(/^-(?=[0.]*$)/, '').replace('-', '−');
+  return number
+    .toFixed(digits)
+    .replace(/^-(?=[0.]*$)/, '')
+    .replace('-', '−');
 }
 
 /** A whole number, in groups of three. */

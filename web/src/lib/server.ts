@@ -1,9 +1,8 @@
 /** The server, as far as the playground asks it. */
 
 import type { Answer } from './catalogue';
-import type { ModelId } from './commands';
 import { events } from './sse';
-import type { Alternative, Piece, Step } from './text';
+import { type Alternative, type Piece, type Step, piece } from './text';
 
 /** Why the server gave no answer: its error object. */
 export class ServerError extends Error {
@@ -24,6 +23,13 @@ export interface Model {
   decant: { architecture: string; format: string; hash: string };
 }
 
+/** Which model, as a trace's header tells it. */
+export interface ModelId {
+  source: string;
+  quantise?: string;
+  kv?: string;
+}
+
 /** What stands in the trace of a choice. */
 export type TraceLine =
   | { header: { prompt_ids: number[]; model: ModelId } }
@@ -38,6 +44,7 @@ export interface Choice {
   decant: { sampler?: string; decode?: string; seed?: number; steps: Step[]; finish?: string; trace?: TraceLine[] };
 }
 
+/** What a completion is asked by. */
 export interface Asked {
   prompt: string | number[];
   generated?: number[];
@@ -54,7 +61,7 @@ export interface Distribution {
   kept: number;
   kept_mass: number;
   temperature: number;
-  top: (Alternative & { prob: number; bytes: number[] })[];
+  top: (Alternative & { prob: number })[];
 }
 
 export interface Next {
@@ -98,8 +105,14 @@ export class Server {
     return (await this.json<{ tokens: number[] }>('/tokenize', { messages }, signal)).tokens;
   }
 
-  next(question: Omit<Asked, 'max_tokens' | 'n'> & { top_n: number }, signal: AbortSignal): Promise<Next> {
-    return this.json('/v1/next', question, signal);
+  /** A position before and after every stage. */
+  async next(question: Omit<Asked, 'max_tokens' | 'n'> & { top_n: number }, signal: AbortSignal): Promise<Next> {
+    const next = await this.json<Next>('/v1/next', question, signal);
+    const spelt = (token: Distribution['top'][number] & { bytes?: number[] }) => ({
+      ...token,
+      ...piece(token.bytes ?? []),
+    });
+    return { ...next, stages: next.stages.map((stage) => ({ ...stage, top: stage.top.map(spelt) })) };
   }
 
   /** The pieces of all choices, as they are made. */

@@ -3,8 +3,12 @@ import { START, fromFragment, toFragment } from './settings';
 
 test('settings come back from an address', () => {
   const settings = {
-    prompt: 'a & b = "ü"\n#', chat: true, samplers: ['temp=1,top_h=0.4', '', 'x=by(0..1->2..3)'],
-    seed: Number.MAX_SAFE_INTEGER, maxTokens: 1, texts: 8,
+    prompt: 'a & b = "ü"\n#',
+    chat: true,
+    samplers: ['temp=1,top_h=0.4', '', 'x=by(0..1->2..3)'],
+    seed: Number.MAX_SAFE_INTEGER,
+    maxTokens: 1,
+    texts: 8,
   };
   expect(fromFragment('#' + toFragment(settings))).toEqual(settings);
   expect(fromFragment('')).toEqual(START);

@@ -7,16 +7,23 @@ import { SpecError, fresh, parse, print } from './spec';
 const answer: Answer = {
   stages: [
     stage('heat', 10, ['warmth'], [{ name: 'value', aliases: ['t'], summary: 'how hot', kind: 'a number' }]),
-    stage('cut', 5, [], [
-      { name: 'value', aliases: [], summary: 'how much', kind: 'a number' },
-      { name: 'rule', aliases: [], summary: 'whose', kind: 'one of a, b', default: 'a' },
-      { name: 'words', aliases: ['stops'], summary: 'which', kind: 'texts', default: '("x")' },
-    ]),
+    stage(
+      'cut',
+      5,
+      [],
+      [
+        { name: 'value', aliases: [], summary: 'how much', kind: 'a number' },
+        { name: 'rule', aliases: [], summary: 'whose', kind: 'one of a, b', default: 'a' },
+        { name: 'words', aliases: ['stops'], summary: 'which', kind: 'texts', default: '("x")' },
+      ],
+    ),
     stage('flag', 20, [], [{ name: 'value', aliases: [], summary: 'whether', kind: 'true or false', default: 'true' }]),
   ],
   schema: {
     $defs: {
-      heat: fields({ value: { anyOf: [{ type: 'number', minimum: 0, maximum: 100 }, {}], examples: [0.8], 'x-usual': [0, 2] } }),
+      heat: fields({
+        value: { anyOf: [{ type: 'number', minimum: 0, maximum: 100 }, {}], examples: [0.8], 'x-usual': [0, 2] },
+      }),
       cut: fields({
         value: { anyOf: [{ type: 'integer', minimum: 1 }, {}] },
         rule: { enum: ['a', 'b'] },
@@ -55,7 +62,10 @@ test('a text that is printed reads back', () => {
     ['', ''],
     ['heat=1.2,cut=3:rule=b', 'heat=1.2,cut=3:rule=b'],
     [' warmth = 1.2 , cut=3:rule=a', 'heat=1.2,cut=3'],
-    ['heat=by(0.5..4->0.3..1.8:shape=x),cut=1:stops=("a,:)",2)', 'heat=by(0.5..4->0.3..1.8:shape=x),cut=1:words=("a,:)",2)'],
+    [
+      'heat=by(0.5..4->0.3..1.8:shape=x),cut=1:stops=("a,:)",2)',
+      'heat=by(0.5..4->0.3..1.8:shape=x),cut=1:words=("a,:)",2)',
+    ],
     ['cut=1:words=("\\"",":")', 'cut=1:words=("\\"",":")'],
     ['flag', 'flag'],
     ['flag=false,flag', 'flag=false,flag'],
@@ -85,7 +95,12 @@ test('the schema that the server tells gives every number that must be given a s
   const names = Object.keys(schema.$defs).filter((name) => 'x-rank' in schema.$defs[name]);
   const stages = names.map((name) => {
     const properties: object = schema.$defs[name].anyOf.at(-1).properties;
-    return { name, rank: schema.$defs[name]['x-rank'], aliases: [], fields: Object.keys(properties).map((name) => ({ name })) };
+    return {
+      name,
+      rank: schema.$defs[name]['x-rank'],
+      aliases: [],
+      fields: Object.keys(properties).map((name) => ({ name })),
+    };
   });
   const all = read({ stages, schema } as unknown as Answer);
   expect(all.stages.length).toBeGreaterThan(20);

@@ -21,7 +21,8 @@ async function read(text: string, size: number): Promise<unknown[]> {
 }
 
 test('events come whole, however the bytes are cut', async () => {
-  const text = 'data: {"text":"é"}\n\n: still here\n\ndata: {"n":\ndata: 2}\r\n\r\ndata: [DONE]\n\ndata: {"late":true}\n\n';
+  const text =
+    'data: {"text":"é"}\n\n: still here\n\ndata: {"n":\ndata: 2}\r\n\r\ndata: [DONE]\n\ndata: {"late":true}\n\n';
   for (const size of [1, 2, 3, 7, 1000]) {
     expect(await read(text, size)).toEqual([{ text: 'é' }, { n: 2 }]);
   }

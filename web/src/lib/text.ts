@@ -3,7 +3,7 @@
 /** A token's bytes as the server tells them: as text, and in hexadecimal where they are not UTF-8 by themselves. */
 export interface Piece {
   text: string;
-  hex?: string;
+  hex?: string | undefined;
 }
 
 /** What the sampler saw at a step: the server's `Step`. Nats. */
@@ -22,6 +22,7 @@ export interface Step {
 /** A token that could have been drawn. */
 export interface Alternative extends Piece {
   token: number;
+  /** The model's own ln p; NaN where it was not told. */
   logprob: number;
 }
 
@@ -46,6 +47,19 @@ export class Speller {
 export function spell(pieces: Piece[]): string[] {
   const speller = new Speller();
   return pieces.map((piece) => speller.push(piece));
+}
+
+/** Bytes as a piece. */
+export function piece(bytes: number[]): Piece {
+  const array = Uint8Array.from(bytes);
+  try {
+    return { text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(array) };
+  } catch {
+    return {
+      text: new TextDecoder().decode(array),
+      hex: bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(''),
+    };
+  }
 }
 
 /** A token's bytes. */
