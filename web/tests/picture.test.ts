@@ -24,6 +24,7 @@ test.runIf(process.env['PICTURES'] === 'write')('the README’s picture', async 
       .getByRole('button', { name: /^Fork with/ })
       .nth(2)
       .waitFor();
+    await page.locator('.stale').waitFor({ state: 'detached' });
     await page.mouse.move(0, 0);
     await page.screenshot({ path: picture });
   } finally {

@@ -310,17 +310,31 @@ test('everything can be done by keys', async () => {
   expect(faults).toEqual([]);
 });
 
-test('stops, and keeps what was said', async () => {
+test('shows a token while texts stream, stops, and keeps what was said', async () => {
   const { page } = await open(
     browser,
     served,
     {},
-    address({ prompt: 'Once', max_tokens: 450, n: 8 }, 'temp=1', 'temp=0.9'),
+    address({ prompt: 'Once', max_tokens: 450, n: 2 }, 'temp=1', 'temp=0.9'),
   );
-  await page.getByRole('button', { name: 'Generate' }).click();
-  await token(page, 3).waitFor();
-  await page.getByRole('button', { name: 'Stop' }).click();
-  await done(page);
+  // Others keep the server busy, so that there is time.
+  const others = new AbortController();
+  const busy = fetch(`${served.url}/v1/completions`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ prompt: 'Once', max_tokens: 480, n: 24, ignore_eos: true }),
+    signal: others.signal,
+  }).catch(() => undefined);
+  try {
+    await page.getByRole('button', { name: 'Generate' }).click();
+    await token(page, 3).click();
+    await glass(page).getByRole('row').nth(3).waitFor();
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await done(page);
+  } finally {
+    others.abort();
+    await busy;
+  }
   expect(await page.getByText('Stopped.').count()).toBeGreaterThan(0);
 });
 
