@@ -70,11 +70,10 @@ fn is_error(error: &Value, body: &[u8]) -> bool {
     let together = error["code"] == "context_length_exceeded"
         || message.contains("no tokens")
         || message.contains("are forbidden");
-    let named = error["param"].as_str().is_some_and(|param| !param.is_empty());
     error["type"] == "invalid_request_error"
         && !message.is_empty()
         && message.len() < 2000
-        && (named || together || !is_object)
+        && (error["param"].is_string() || together || !is_object)
 }
 
 /// Whether an answer holds what it promises.

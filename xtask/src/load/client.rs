@@ -42,6 +42,18 @@ impl Told {
         self.0.iter().all(begins)
     }
 
+    /// The first event that is not as it was alone.
+    pub fn difference(&self, alone: &Told) -> String {
+        for (choice, events) in &self.0 {
+            let known = alone.0.get(choice).map_or(&[][..], |known| known);
+            if let Some((place, said)) = events.iter().enumerate().find(|(place, said)| known.get(*place) != Some(said))
+            {
+                return format!("choice {choice}, event {place}: {said:?}, alone {:?}", known.get(place));
+            }
+        }
+        format!("{} events, alone {}", self.events(), alone.events())
+    }
+
     /// Takes down an event, or all of an answer; says which choice it belongs to. An answer's id and time are its own.
     fn take(&mut self, said: &str) -> String {
         let told = said.split_once("\"choices\":[").map_or(said, |(_, told)| told);

@@ -47,7 +47,9 @@ impl Tally {
     }
 
     pub fn differs(&mut self, ask: &Ask, answer: &Answer, alone: &Told) {
-        self.faults.push(format!("{}: {answer:?}; alone it was told {alone:?}", ask.body));
+        let Answer { status, whole, told, .. } = answer;
+        let difference = told.difference(alone);
+        self.faults.push(format!("{}: status {status}, to its end: {whole}: {difference}", ask.body));
     }
 }
 
