@@ -43,6 +43,9 @@ pub struct Serve {
     /// How many requests may wait; further ones get 429
     #[arg(long, value_name = "N", default_value_t = Options::default().waiting)]
     pub max_waiting: usize,
+    /// How many texts are made at once; further ones wait, so that these are made the sooner
+    #[arg(long, value_name = "N", default_value_t = default_live())]
+    pub max_live: NonZeroUsize,
     /// How many tokens the caches of all texts hold at most; a quarter may be kept for prompts that begin in the same way
     #[arg(long, value_name = "N", default_value_t = default_cache())]
     pub cache_tokens: NonZeroUsize,
@@ -72,6 +75,10 @@ Then, from another terminal:
 pub enum LogFormat {
     Text,
     Json,
+}
+
+fn default_live() -> NonZeroUsize {
+    NonZeroUsize::new(Options::default().live).unwrap_or(NonZeroUsize::MIN)
 }
 
 fn default_cache() -> NonZeroUsize {
@@ -113,6 +120,7 @@ pub fn run(args: &Serve, session: &Session) -> Result<()> {
     };
     let options = Options {
         waiting: args.max_waiting,
+        live: args.max_live.get(),
         positions: args.cache_tokens.get(),
         kept: args.cache_tokens.get() / 4,
         ..Options::default()

@@ -24,7 +24,7 @@ use decant_decode::LanguageModel;
 pub struct Options {
     /// How many jobs may wait; more are refused.
     pub waiting: usize,
-    /// How many texts are live at once, at most.
+    /// How many texts are live at once; the last job that is let in may bring a few more, for its choices stay together.
     pub live: usize,
     /// How many positions all caches may hold together, shared ones counted for each.
     pub positions: usize,

@@ -117,11 +117,15 @@ where
         states.map(|state| self.model.len(state.cache())).sum()
     }
 
+    /// Texts in the making, those of prompts that are being fed among them.
+    fn live(&self) -> usize {
+        let promised: usize = self.prompts.iter().map(|prompt| prompt.plan.choices as usize).sum();
+        promised + self.texts.len() + self.parked.len() + self.strategies.len()
+    }
+
     /// Takes jobs from the queue as long as there is room for them.
     fn let_in(&mut self) {
-        while self.parked.is_empty()
-            && self.prompts.len() + self.texts.len() + self.strategies.len() < self.options.live
-        {
+        while self.parked.is_empty() && self.live() < self.options.live {
             let Some(job) = self.door.next() else { break };
             let needed = self.positions() + job.prompt.len() + job.generated.len();
             if needed > self.options.positions && !(self.prompts.is_empty() && self.texts.is_empty()) {
@@ -377,7 +381,7 @@ where
     }
 
     fn report(&self) {
-        let live = self.prompts.len() + self.texts.len() + self.parked.len() + self.strategies.len();
+        let live = self.live();
         let cached = self.positions() + self.kept.positions();
         self.door.stats(|stats| (stats.live, stats.cached) = (live, cached));
     }
