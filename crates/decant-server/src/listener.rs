@@ -10,11 +10,17 @@ use serde::Serialize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use tokio::time::sleep_until;
 use utoipa::ToSchema;
 
 /// How many pieces may lie unread before the texts of a request wait for their reader.
 const READ_AHEAD: usize = 256;
+
+/// How long a reader rests after a piece that it had to wait for. To be woken for each token of a model that makes thousands a
+/// second takes the model's cores from it; of slower models nobody notices.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Some of a choice: its echoed prompt, a token, its end. Pieces of a choice make it as a whole.
 #[derive(Debug)]
@@ -91,6 +97,8 @@ pub struct Outbox {
 pub struct Inbox {
     pieces: mpsc::UnboundedReceiver<Piece>,
     unread: Arc<AtomicUsize>,
+    /// When the wait for a piece last ended.
+    woken: Option<Instant>,
 }
 
 /// A way from a request's choices to its reader. It never refuses a piece, since a choice's end must arrive; what is unread
@@ -98,15 +106,28 @@ pub struct Inbox {
 pub fn channel() -> (Outbox, Inbox) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let unread = Arc::new(AtomicUsize::new(0));
-    (Outbox { pieces: sender, unread: unread.clone() }, Inbox { pieces: receiver, unread })
+    (Outbox { pieces: sender, unread: unread.clone() }, Inbox { pieces: receiver, unread, woken: None })
 }
 
 impl Inbox {
     /// The next piece of any choice; `None` once nobody is left to tell one.
     pub async fn next(&mut self) -> Option<Piece> {
-        let piece = self.pieces.recv().await?;
+        let piece = match self.pieces.try_recv() {
+            Ok(piece) => piece,
+            Err(_) => self.wait().await?,
+        };
         self.unread.fetch_sub(1, Ordering::Relaxed);
         Some(piece)
+    }
+
+    /// Waits for a piece, but is not woken more often than once a [`PAUSE`].
+    async fn wait(&mut self) -> Option<Piece> {
+        if let Some(woken) = self.woken {
+            sleep_until((woken + PAUSE).into()).await;
+        }
+        let piece = self.pieces.recv().await;
+        self.woken = Some(Instant::now());
+        piece
     }
 }
 
