@@ -4,7 +4,6 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Every edge that may exist between crates: a crate, and what it may depend on, be it for tests only.
 const EDGES: [(&str, &[&str]); 10] = [
@@ -57,10 +56,8 @@ pub fn check(root: &Path) -> Result<()> {
 }
 
 fn metadata(root: &Path) -> Result<Metadata> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let output = Command::new(cargo)
+    let output = crate::cargo(root)
         .args(["metadata", "--no-deps", "--format-version=1"])
-        .current_dir(root)
         .output()
         .context("cannot run cargo metadata")?;
     ensure!(output.status.success(), "cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr));

@@ -130,9 +130,9 @@ fn count(root: &Path) -> Result<Counts> {
 
 /// The path of the measured program.
 fn build(root: &Path) -> Result<PathBuf> {
-    let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
-    cargo.args(["build", "--release", "--package=xtask", "--message-format=json"]);
-    let messages = crate::output(cargo.current_dir(root), "cargo build")?;
+    let mut cargo = crate::cargo(root);
+    let messages =
+        crate::output(cargo.args(["build", "--release", "--package=xtask", "--message-format=json"]), "cargo build")?;
     let mut executables = messages.lines().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         message["executable"].as_str().map(PathBuf::from)

@@ -79,9 +79,16 @@ fn splice(page: &str, name: &str, [begin, end]: [&str; 2], text: &str) -> Result
     Ok(format!("{before}{begin}\n{text}{end}{after}"))
 }
 
+/// Cargo in the workspace, without what the cargo that runs us has set for us: build scripts that watch it (ring's does) would
+/// have everything above them built again.
 fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
     command.current_dir(root);
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
