@@ -94,7 +94,7 @@ fn fingerprint(model: &ModelInfo) -> String {
 /// How many tokens a request took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Usage {
-    /// Tokens of the prompts.
+    /// Tokens of the prompts, and of what was generated before.
     pub prompt_tokens: usize,
     /// Tokens of the choices.
     pub completion_tokens: usize,
